@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every name that other programs, files or people depend on. */
+#pragma once
+
+#define OBK_PROGRAM "bao-kms-provider"
+#define OBK_DEFAULT_CONFIG "/etc/openbao-kms/config.yaml"
+#define OBK_DEFAULT_SOCKET "/run/openbao-kms/kms.sock"
+
+/* KMS v2 */
+#define OBK_KMS_SERVICE "v2.KeyManagementService"
+#define OBK_KMS_API_VERSION "v2"
+#define OBK_HEALTHZ_OK "ok"
+#define OBK_HEALTHZ_UNHEALTHY "unhealthy"
+
+/* Annotation keys and fixed values (spec identity.md) */
+#define OBK_ANNOTATION_PROVIDER "provider.kms.openbao.org"
+#define OBK_ANNOTATION_KEY_ID_HASH "key-id-hash.kms.openbao.org"
+#define OBK_ANNOTATION_KEY_VERSION "transit-key-version.kms.openbao.org"
+#define OBK_ANNOTATION_MOUNT_HASH "transit-mount-hash.kms.openbao.org"
+#define OBK_ANNOTATION_KEY_HASH "transit-key-hash.kms.openbao.org"
+#define OBK_ANNOTATION_NAMESPACE_HASH "openbao-namespace-hash.kms.openbao.org"
+#define OBK_ANNOTATION_PLUGIN_VERSION "plugin-version.kms.openbao.org"
+#define OBK_ANNOTATION_AAD_VERSION "aad-version.kms.openbao.org"
+#define OBK_PROVIDER_MARKER "openbao-transit"
+#define OBK_AAD_VERSION "v1"
+
+/* Log events: the "message" of a record (spec observability.md) */
+#define OBK_EVENT_KMS_REQUEST "kms.request"
+#define OBK_EVENT_OPENBAO_REQUEST "openbao.request"
+#define OBK_EVENT_AUTH_LOGIN "auth.login"
+#define OBK_EVENT_AUTH_RENEWAL "auth.renewal"
+#define OBK_EVENT_STATUS_PROBE "status.probe"
+#define OBK_EVENT_STATUS_CHANGED "status.changed"
+#define OBK_EVENT_KEY_OBSERVED "key.observed"
+#define OBK_EVENT_KEY_PROMOTED "key.promoted"
+#define OBK_EVENT_REGISTRY_SAVED "registry.saved"
+#define OBK_EVENT_SOCKET_LISTENING "socket.listening"
+#define OBK_EVENT_SOCKET_STALE_REMOVED "socket.stale_removed"
+#define OBK_EVENT_PEER_REFUSED "peer.refused"
+#define OBK_EVENT_CLOCK_REGRESSED "clock.regressed"
+#define OBK_EVENT_CONFIG_RELOADED "config.reloaded"
+#define OBK_EVENT_SERVICE_STARTED "service.started"
+#define OBK_EVENT_SERVICE_STOPPING "service.stopping"
+#define OBK_EVENT_WARNING "warning" /* what an operator should know and no event above says */
+
+/* Log fields (spec observability.md) */
+#define OBK_FIELD_TS "ts"
+#define OBK_FIELD_LEVEL "level"
+#define OBK_FIELD_MESSAGE "message"
+#define OBK_FIELD_OPERATION "operation"
+#define OBK_FIELD_STATUS "status"
+#define OBK_FIELD_DURATION_MS "duration_ms"
+#define OBK_FIELD_ERROR_CLASS "error_class"
+#define OBK_FIELD_KEY_ID_HASH "key_id_hash"
+#define OBK_FIELD_KEY_VERSION "transit_key_version"
+#define OBK_FIELD_OPENBAO_OPERATION "openbao_operation"
+#define OBK_FIELD_OPENBAO_REQUEST_ID "openbao_request_id"
+#define OBK_FIELD_PROBE_KIND "probe_kind"
+#define OBK_FIELD_HEALTHZ "healthz"
+#define OBK_FIELD_REASON "reason"
+/* ours beyond the stable ones */
+#define OBK_FIELD_CAUSE "cause"           /* an error's own text */
+#define OBK_FIELD_DETAIL "detail"         /* a sentence for people */
+#define OBK_FIELD_SUPPRESSED "suppressed" /* identical records held back since the last one */
+#define OBK_FIELD_ADDRESS_INDEX "address_index"
+#define OBK_FIELD_PATH "path"
+#define OBK_FIELD_UID "uid"
+#define OBK_FIELD_GID "gid"
+#define OBK_FIELD_PID "pid"
+#define OBK_FIELD_GENERATION "generation"
+#define OBK_FIELD_TTL_SECONDS "ttl_seconds"
+#define OBK_FIELD_VERSION "version"
+#define OBK_STATUS_OK "ok"
+#define OBK_STATUS_ERROR "error"
+
+/* OpenBao operations (spec openbao.md) */
+#define OBK_OPERATION_JWT_LOGIN "jwt login"
+#define OBK_OPERATION_CERT_LOGIN "cert login"
+#define OBK_OPERATION_TOKEN_RENEW "token renew self"
+#define OBK_OPERATION_METADATA_READ "transit metadata read"
+#define OBK_OPERATION_UPSERT_READ "transit disable_upsert read"
+#define OBK_OPERATION_ENCRYPT "transit encrypt"
+#define OBK_OPERATION_DECRYPT "transit decrypt"
+#define OBK_OPERATION_CAPABILITIES "capabilities self"

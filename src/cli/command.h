@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of commands, their options and help, and the exit codes (spec cli.md). */
+#pragma once
+
+#include <glib.h>
+
+#include "config/config.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  OBK_EXIT_OK = 0,
+  OBK_EXIT_FAILED = 1,
+  OBK_EXIT_USAGE = 2,
+  OBK_EXIT_CONFIG = 3,
+  OBK_EXIT_CHECK = 4,
+  OBK_EXIT_RUNTIME = 5
+} ObkExit;
+
+/* What every command gets of the global options. */
+typedef struct
+{
+  const char *config_path; /* %NULL: not given */
+  ObkConfigFlags flags;
+} ObkGlobals;
+
+typedef struct
+{
+  const char *name;                      /* "serve", "config schema" */
+  const char *summary;                   /* one line, translatable */
+  const char *example;                   /* a command line that works */
+  const GOptionEntry *(*options) (void); /* (nullable): its own, parsed before run() */
+  ObkExit (*run) (const ObkGlobals *globals);
+} ObkCommand;
+
+/* One definition in each command's file. */
+extern const ObkCommand obk_command_serve;
+extern const ObkCommand obk_command_probe;
+extern const ObkCommand obk_command_config;
+extern const ObkCommand obk_command_config_schema;
+extern const ObkCommand obk_command_policy_openbao;
+extern const ObkCommand obk_command_version;
+
+/* Finds and runs the command. Returns: the process's exit code */
+int obk_command_main (int argc, char **argv);
+
+/* Loads the configuration, or prints every problem to standard error and returns %NULL (exit code 3). */
+ObkConfig *obk_command_load_config (const ObkGlobals *globals);
+
+/* Prints "bao-kms-provider: TEXT" to standard error. */
+void obk_command_complain (const char *format, ...) G_GNUC_PRINTF (1, 2);
+
+G_END_DECLS

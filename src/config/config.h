@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration as plain values; every field is described once, in field-table.c. */
+#pragma once
+
+#include <glib.h>
+
+#include "base/log.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  OBK_AUTH_JWT,
+  OBK_AUTH_CERT
+} ObkAuthMethod;
+typedef enum
+{
+  OBK_JWT_FILE,
+  OBK_JWT_OAUTH2
+} ObkJwtSource;
+typedef enum
+{
+  OBK_FIPS_AUTO,
+  OBK_FIPS_ON
+} ObkFipsMode;
+typedef enum
+{
+  OBK_OAUTH2_BASIC,
+  OBK_OAUTH2_POST
+} ObkOauth2Method;
+typedef enum
+{
+  OBK_LOG_FORMAT_JSON,
+  OBK_LOG_FORMAT_TEXT,
+  OBK_LOG_FORMAT_JOURNAL
+} ObkLogFormat;
+
+/**
+ * ObkConfig:
+ *
+ * Strings that are not set are "" where the field has a default of "empty", lists are %NULL-ended and
+ * never %NULL. Durations are microseconds. Paths may be "credential:NAME" where spec configuration.md
+ * allows it (obk_credential_path()).
+ */
+typedef struct
+{
+  char *config_version;
+
+  struct
+  {
+    char *socket_path;
+    guint socket_mode;
+    char *socket_group;   /* name or decimal gid */
+    GArray *allowed_uids; /* of guint32 */
+    char *metrics_address;
+    char *health_address;
+    guint max_concurrent_status;
+    guint max_concurrent_encrypt;
+    guint max_concurrent_decrypt;
+  } server;
+
+  struct
+  {
+    char *address;
+    GStrv additional_addresses;
+    char *namespace; /* "" without one */
+    char *ca_cert_file;
+    char *tls_server_name;
+    gint64 timeout_us;
+    ObkFipsMode fips_mode;
+    char *instance_id;
+  } openbao;
+
+  struct
+  {
+    ObkAuthMethod method;
+    gint64 login_before_token_expiry_us;
+    gint64 token_renewal_increment_us;
+    gint64 login_timeout_us; /* resolved: never 0 */
+
+    struct
+    {
+      ObkJwtSource source;
+      char *mount_path;
+      char *role;
+      char *jwt_file;
+      gint64 min_remaining_ttl_us;
+      gint64 clock_skew_leeway_us;
+      char *expected_issuer;
+      GStrv expected_audience;
+      char *expected_subject;
+
+      struct
+      {
+        char *token_url;
+        char *client_id;
+        ObkOauth2Method auth_method;
+        char *client_secret_file;
+        char *ca_cert_file;
+        GStrv scopes;
+        char *audience;
+        GStrv resources;
+      } oauth2;
+    } jwt;
+
+    struct
+    {
+      char *mount_path;
+      char *name;
+      gint64 min_remaining_ttl_us;
+      gint64 clock_skew_leeway_us;
+      char *source; /* "pkcs11" */
+
+      struct
+      {
+        char *certificate_file;
+        char *module_path;
+        char *token_label;
+        char *key_label;
+        char *pin_file;
+        char *uri;
+        guint max_sessions;
+      } pkcs11;
+    } cert;
+  } auth;
+
+  struct
+  {
+    char *mount_path;
+    char *key_name;
+
+    struct
+    {
+      char *provider_name;
+      char *cluster_id;
+      char *mount_id;
+      char *key_lineage_id;
+    } scope;
+  } transit;
+
+  struct
+  {
+    gint64 grace_timeout_us;
+    gint64 retry_interval_us;
+  } bootstrap;
+
+  struct
+  {
+    gint64 probe_interval_us;
+    gint64 deep_probe_interval_us;
+    gint64 max_staleness_us;
+  } status;
+
+  struct
+  {
+    char *path;
+  } state;
+
+  struct
+  {
+    gint64 activation_delay_us;
+    guint stable_observation_count;
+    gboolean reject_version_rollback;
+  } rotation;
+
+  struct
+  {
+    ObkLogLevel level;
+    ObkLogFormat format;
+    gboolean openbao_request_ids;
+
+    struct
+    {
+      gboolean enabled;
+      gint64 ttl_us;
+      char *incident_id;
+    } debug_correlation;
+  } logging;
+} ObkConfig;
+
+/* Where a value came from; one for each row of the table. */
+typedef enum
+{
+  OBK_ORIGIN_DEFAULT,
+  OBK_ORIGIN_FILE,
+  OBK_ORIGIN_ENVIRONMENT,
+  OBK_ORIGIN_FLAG
+} ObkOrigin;
+
+/* One finding; all are found in one pass. */
+typedef struct
+{
+  char *field;  /* "auth.jwt.role"; "" for the file as a whole */
+  guint line;   /* from 1; 0 when there is no place (a missing field of the whole, a flag) */
+  guint column; /* from 1 */
+  char *text;   /* what is wrong and what to do */
+} ObkConfigProblem;
+
+/* Values from the command line; %NULL where the flag was not given. */
+typedef struct
+{
+  const char *log_level;
+  const char *metrics_address;
+  const char *health_address;
+} ObkConfigFlags;
+
+/**
+ * obk_config_load:
+ * @path: the file; %NULL for $BAO_KMS_PROVIDER_CONFIG or the default
+ * @flags: (nullable): win over the environment, which wins over the file
+ * @problems: (out) (transfer container) (element-type ObkConfigProblem): everything that is wrong; empty on success
+ * @error: OBK_ERROR_CONFIG_INVALID: "N problems in \"PATH\"", or what keeps the file from being read at all
+ *
+ * Returns: (transfer full): the configuration, or %NULL
+ */
+ObkConfig *obk_config_load (const char *path, const ObkConfigFlags *flags, GPtrArray **problems, GError **error);
+void obk_config_free (ObkConfig *config);
+
+/* Returns: "PATH:LINE:COLUMN: FIELD: TEXT" (transfer full) */
+char *obk_config_problem_format (const ObkConfigProblem *problem, const char *path);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkConfig, obk_config_free)
+
+G_END_DECLS

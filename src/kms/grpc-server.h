@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gRPC on descriptors that somebody else accepted: bytes to messages and back. */
+#pragma once
+
+#include <glib.h>
+
+#include "health/board.h"
+#include "kms/service.h"
+
+G_BEGIN_DECLS
+
+typedef struct _ObkGrpcServer ObkGrpcServer;
+
+/**
+ * obk_grpc_server_new:
+ *
+ * One thread drains the completion queue and answers Status from the board; Encrypt and Decrypt go to the main
+ * context that is the thread default here, and to @service.
+ */
+ObkGrpcServer *obk_grpc_server_new (ObkBoardSlot *board, ObkService *service, guint max_status, GError **error);
+
+/* Takes over @fd (also on failure): connected, checked, non-blocking. */
+gboolean obk_grpc_server_add_connection (ObkGrpcServer *server, int fd, GError **error);
+
+/* No new calls; running ones may go on. @drained is called on the main context when none is left. */
+void obk_grpc_server_drain (ObkGrpcServer *server, void (*drained) (gpointer user_data), gpointer user_data);
+
+/* Cancels what still runs. */
+void obk_grpc_server_free (ObkGrpcServer *server);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkGrpcServer, obk_grpc_server_free)
+
+G_END_DECLS

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The listening socket and who may connect to it. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+typedef struct _ObkListener ObkListener;
+
+typedef struct
+{
+  const char *path;
+  guint mode;
+  const char *group;           /* name or decimal gid */
+  const guint32 *allowed_uids; /* empty: root, ourselves, and members of the group */
+  gsize n_allowed_uids;
+} ObkListenerOptions;
+
+/* @fd: connected, non-blocking, close-on-exec; the callee takes it over. */
+typedef void (*ObkListenerAccepted) (int fd, gpointer user_data);
+
+/**
+ * obk_listener_new:
+ * @error: OBK_ERROR_SOCKET_UNAVAILABLE, one message a cause (spec kms-v2.md, "Who may connect")
+ *
+ * Takes the sockets that systemd passed (LISTEN_FDS) as they are, or makes its own by rename. Accepts on the main
+ * context that is the thread default here.
+ */
+ObkListener *obk_listener_new (const ObkListenerOptions *options, ObkListenerAccepted accepted, gpointer user_data,
+                               GError **error);
+
+/* Accepts no more; a socket of our own is removed from its place. */
+void obk_listener_free (ObkListener *listener);
+
+guint64 obk_listener_refused_peers (const ObkListener *listener);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkListener, obk_listener_free)
+
+G_END_DECLS

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is allowed at the KMS boundary: the checks of Encrypt and Decrypt, in order, and their calls to Transit. */
+#pragma once
+
+#include <glib.h>
+
+#include "health/board.h"
+#include "identity/annotations.h"
+#include "openbao/transit.h"
+
+G_BEGIN_DECLS
+
+/* Of the main loop. */
+typedef struct _ObkService ObkService;
+
+/* One request under way: a place in the queue or a call to Transit. */
+typedef struct _ObkServiceCall ObkServiceCall;
+
+ObkService *obk_service_new (ObkBoardSlot *board, ObkTransit *transit, ObkPoller *poller, guint max_encrypt,
+                             guint max_decrypt);
+void obk_service_free (ObkService *service);
+
+/* All borrowed until the callback has run or the call is cancelled. */
+typedef struct
+{
+  gconstpointer plaintext;
+  gsize plaintext_length;
+  gint64 deadline_us; /* OBK_NO_DEADLINE without one */
+} ObkEncryptRequest;
+
+typedef struct
+{
+  gconstpointer ciphertext;
+  gsize ciphertext_length;
+  const char *key_id;
+  gsize key_id_length;
+  const ObkAnnotation *annotations;
+  gsize n_annotations;
+  gint64 deadline_us;
+} ObkDecryptRequest;
+
+/* @identity: the version that was used: its key_id and annotations go into the answer */
+typedef void (*ObkEncryptDone) (const char *ciphertext, const ObkKeyIdentity *identity, const GError *error,
+                                gpointer user_data);
+typedef void (*ObkDecryptDone) (ObkSecret *plaintext, const GError *error, gpointer user_data);
+
+/* A request that is refused at once gets its callback before these return, and they return %NULL. */
+ObkServiceCall *obk_service_encrypt (ObkService *service, const ObkEncryptRequest *request, ObkEncryptDone done,
+                                     gpointer user_data);
+ObkServiceCall *obk_service_decrypt (ObkService *service, const ObkDecryptRequest *request, ObkDecryptDone done,
+                                     gpointer user_data);
+
+/* The slot is free at once; the callback will not run. */
+void obk_service_cancel (ObkServiceCall *call);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkService, obk_service_free)
+
+G_END_DECLS

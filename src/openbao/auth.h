@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The OpenBao token: login, renewal, one refresh at a time, and what to do when it is refused. */
+#pragma once
+
+#include <glib.h>
+
+#include "base/secret.h"
+#include "openbao/client.h"
+#include "openbao/credential.h"
+
+G_BEGIN_DECLS
+
+typedef struct _ObkAuth ObkAuth;
+
+typedef struct
+{
+  const char *mount_path; /* of the auth method */
+  gint64 login_before_token_expiry_us;
+  gint64 token_renewal_increment_us;
+  gint64 login_timeout_us;
+  gint64 grace_timeout_us; /* failures of the first login are logged as info until then */
+} ObkAuthOptions;
+
+/* @credential: what a login proves itself with (transfer full) */
+ObkAuth *obk_auth_new (ObkPoller *poller, ObkClient *client, ObkCredential *credential, const ObkAuthOptions *options);
+void obk_auth_free (ObkAuth *auth);
+
+/* Logs in as soon as the main loop turns, and keeps the token alive from then on. */
+void obk_auth_start (ObkAuth *auth);
+
+/* Called on the main loop after each login that passed (the probes try at once then). */
+void obk_auth_set_login_callback (ObkAuth *auth, void (*logged_in) (gpointer user_data), gpointer user_data);
+
+typedef struct _ObkAuthWait ObkAuthWait;
+
+/**
+ * ObkAuthDone:
+ * @token: (nullable): a token that was valid a moment ago, borrowed
+ * @error: (nullable): OBK_ERROR_AUTH_FAILED, OBK_ERROR_AUTH_EXPIRED, or why OpenBao could not be asked
+ */
+typedef void (*ObkAuthDone) (ObkSecret *token, const GError *error, gpointer user_data);
+
+/* Returns: (transfer none) (nullable): the valid token, when there is one at hand */
+ObkSecret *obk_auth_peek (ObkAuth *auth);
+
+/* Waits for a token; shared by all who wait. The callback never runs from within this function. */
+ObkAuthWait *obk_auth_acquire (ObkAuth *auth, ObkAuthDone done, gpointer user_data);
+
+/**
+ * obk_auth_refused:
+ * @token: the one that OpenBao answered 401 or 403 to
+ *
+ * Asks for a fresh login, unless @token has been replaced already or the last re-login was too short ago
+ * (then the callback gets OBK_ERROR_POLICY_DENIED). Spec openbao.md, "Retry timing".
+ */
+ObkAuthWait *obk_auth_refused (ObkAuth *auth, ObkSecret *token, ObkAuthDone done, gpointer user_data);
+void obk_auth_wait_cancel (ObkAuthWait *wait);
+
+/* Returns: microseconds since the token in use was issued; for standbys that do not know it yet */
+gint64 obk_auth_token_age_us (const ObkAuth *auth);
+
+/* Seconds until the token in use runs out; -1 without one. */
+gint64 obk_auth_token_ttl_seconds (const ObkAuth *auth);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkAuth, obk_auth_free)
+
+G_END_DECLS

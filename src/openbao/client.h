@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One call to OpenBao from first to last: address, token, retries, deadline, error class. */
+#pragma once
+
+#include <glib.h>
+#include <jansson.h>
+
+#include "base/secret.h"
+#include "openbao/http.h"
+
+G_BEGIN_DECLS
+
+/**
+ * ObkClient:
+ *
+ * Owns the addresses and their health, and the credential that every call needs (auth.h). Of one main context.
+ */
+typedef struct _ObkClient ObkClient;
+
+/* One call under way; valid until its callback has run or it is cancelled. */
+typedef struct _ObkCall ObkCall;
+
+struct _ObkAuth;
+
+typedef struct
+{
+  const char *const *addresses; /* %NULL-ended, in order of preference */
+  const char *tls_server_name;
+  const char *namespace; /* "" for none */
+  gint64 timeout_us;     /* one attempt at one address */
+  gboolean log_request_ids;
+} ObkClientOptions;
+
+ObkClient *obk_client_new (ObkPoller *poller, ObkHttp *http, const ObkClientOptions *options, GError **error);
+void obk_client_free (ObkClient *client);
+
+/* The source of tokens; without one only calls with @anonymous are possible. Borrowed. */
+void obk_client_set_auth (ObkClient *client, struct _ObkAuth *auth);
+
+typedef struct
+{
+  const char *operation; /* OBK_OPERATION_…, static */
+  const char *path;      /* below /v1/, percent-encoded */
+  ObkSecret *body;       /* (nullable): POST; else GET */
+  ObkSecret *token;      /* (nullable): use this one, and do not log in again (renewal) */
+  gboolean anonymous;    /* no token (login) */
+  gint64 deadline_us;    /* OBK_NO_DEADLINE: openbao.timeout bounds the call */
+} ObkClientRequest;
+
+/**
+ * ObkClientDone:
+ * @json: (nullable): the answer's body of a 200 (or 204: an empty object), parsed strictly
+ * @date_unix: its Date header, 0 without one
+ * @error: (nullable): with the code of spec kms-v2.md's table
+ */
+typedef void (*ObkClientDone) (const json_t *json, gint64 date_unix, const GError *error, gpointer user_data);
+
+/* The callback runs once, never from within this function, and not after a cancel. */
+ObkCall *obk_client_send (ObkClient *client, const ObkClientRequest *request, ObkClientDone done, gpointer user_data);
+void obk_call_cancel (ObkCall *call);
+
+/* Returns: whether address @index is in use; there are obk_client_n_addresses(). For metrics */
+guint obk_client_n_addresses (const ObkClient *client);
+gboolean obk_client_address_healthy (const ObkClient *client, guint index);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkClient, obk_client_free)
+
+G_END_DECLS

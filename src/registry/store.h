@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The only file that reads and writes the registry's state on disk. */
+#pragma once
+
+#include <glib.h>
+
+#include "registry/state.h"
+
+G_BEGIN_DECLS
+
+typedef struct _ObkStore ObkStore;
+
+/**
+ * obk_store_open:
+ * @path: state.path; its directory must exist and be safe
+ * @error: OBK_ERROR_STATE_LOCKED when another process holds the lock, else OBK_ERROR_STATE_REFUSED. Each text names the
+ *   file, what is wrong and the way out
+ *
+ * Takes the exclusive lock, which is held until obk_store_free().
+ */
+ObkStore *obk_store_open (const char *path, GError **error);
+void obk_store_free (ObkStore *store);
+
+/**
+ * obk_store_load:
+ * @state: (out) (nullable): %NULL when neither state nor checkpoint exists
+ * @error: OBK_ERROR_STATE_REFUSED; nothing on disk has been changed then
+ *
+ * Accepts a crash between the two writes, and a missing checkpoint with a warning, and then writes the checkpoint.
+ */
+gboolean obk_store_load (ObkStore *store, const ObkScope *scope, ObkState **state, GError **error);
+
+/**
+ * obk_store_save:
+ * @state: its generation, previous_hash and current_hash are set here, following what was loaded or saved last
+ * @error: OBK_ERROR_STATE_NOT_SAVED: the old state is still on disk; OBK_ERROR_STATE_LOCKED: the lock was lost
+ *
+ * Blocks on fsync: state, then checkpoint, each written beside, synced, renamed, its directory synced. Not for the
+ * main loop of a daemon: see obk_store_save_async().
+ */
+gboolean obk_store_save (ObkStore *store, ObkState *state, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The same in a worker thread. @state belongs to the store until the callback, which gets it back. One at a time. */
+void obk_store_save_async (ObkStore *store, ObkState *state, GAsyncReadyCallback callback, gpointer user_data);
+/* Returns: (transfer full): the state as saved, or %NULL with @error */
+ObkState *obk_store_save_finish (ObkStore *store, GAsyncResult *result, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkStore, obk_store_free)
+
+G_END_DECLS
