@@ -2,7 +2,7 @@
 /* The only file that reads and writes the registry's state on disk. */
 #pragma once
 
-#include <glib.h>
+#include <gio/gio.h>
 
 #include "registry/state.h"
 
