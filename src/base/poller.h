@@ -6,6 +6,9 @@
 
 G_BEGIN_DECLS
 
+/* The struct that embeds @pointer as its @member. */
+#define OBK_CONTAINER_OF(pointer, type, member) ((type *)(gpointer)((char *)(pointer)-G_STRUCT_OFFSET (type, member)))
+
 typedef struct _ObkPoller ObkPoller;
 
 /**
