@@ -8,11 +8,11 @@ G_BEGIN_DECLS
 
 /**
  * obk_duration_parse:
- * @text: the duration; a sign, a bare number, a unit twice out of order as Go's ParseDuration has it
- * @us: (out): microseconds, not negative
+ * @text: the duration; units in any order and more than once, fractions and a "+", as Go has it
+ * @us: (out): microseconds, not negative; a part of one counts as a whole one
  * @error: OBK_ERROR_CONFIG_INVALID
  *
- * Source: Go's time.ParseDuration; negative values are refused.
+ * Source: Go's time.ParseDuration, but negative values and the bare "0" are refused (spec configuration.md).
  */
 gboolean obk_duration_parse (const char *text, gint64 *us, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

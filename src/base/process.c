@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the process as a whole owes its secrets. */
+#include "base/process.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+gboolean
+obk_process_harden (GError **error)
+{
+  const struct rlimit no_core = { 0, 0 };
+
+  if (prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+    {
+      g_set_error (error, OBK_ERROR, OBK_ERROR_UNKNOWN, "cannot make the process undumpable: %s", g_strerror (errno));
+      return FALSE;
+    }
+  if (setrlimit (RLIMIT_CORE, &no_core) != 0)
+    {
+      g_set_error (error, OBK_ERROR, OBK_ERROR_UNKNOWN, "cannot set the core limit: %s", g_strerror (errno));
+      return FALSE;
+    }
+  return TRUE;
+}
+
+double
+obk_random_unit (void)
+{
+  return g_random_double ();
+}
