@@ -16,6 +16,12 @@ typedef struct
   gsize value_length;
 } ObkAnnotation;
 
+/* Returns: (nullable): the entry; of a key that comes twice the last counts, as protobuf says of maps */
+const ObkAnnotation *obk_annotations_find (const ObkAnnotation *annotations, gsize n, const char *key);
+
+/* Whether there is one (not %NULL) with exactly this value. */
+gboolean obk_annotation_is (const ObkAnnotation *annotation, const char *value);
+
 /**
  * obk_annotations_check_limits:
  * @error: OBK_ERROR_REQUEST_LIMIT
@@ -30,6 +36,10 @@ gboolean obk_annotations_check_limits (const ObkAnnotation *annotations, gsize n
  * @scope: says whether a namespace hash must be there
  * @error: OBK_ERROR_ANNOTATION_INVALID when one that is needed is missing, empty or malformed;
  *   OBK_ERROR_AAD_MISMATCH for a namespace hash where the scope has no namespace
+ *
+ * Malformed is what can belong to no key at all: another provider marker or aad-version, a hash that
+ * is no hash, a version that is not written as we write it (a sign, a leading zero, a space, more
+ * than 32 bits). What has the form but is another key's is left to obk_key_identity_check().
  */
 gboolean obk_annotations_check_form (const ObkAnnotation *annotations, gsize n, const ObkScope *scope,
                                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -44,7 +54,7 @@ gboolean obk_annotations_check_form (const ObkAnnotation *annotations, gsize n, 
 gboolean obk_annotations_are_of_scope (const ObkAnnotation *annotations, gsize n, const ObkScope *scope,
                                        const char *key_id);
 
-/* Returns: the key version that annotations of good form name */
+/* Returns: the key version that annotations of good form name, > 0 */
 guint32 obk_annotations_key_version (const ObkAnnotation *annotations, gsize n);
 
 G_END_DECLS

@@ -19,6 +19,7 @@ typedef struct
 
 ObkScope *obk_scope_copy (const ObkScope *scope);
 void obk_scope_free (ObkScope *scope);
+gboolean obk_scope_has_namespace (const ObkScope *scope); /* an empty one is none */
 gboolean obk_scope_equal (const ObkScope *a, const ObkScope *b);
 
 /* Returns: (transfer full): "cfg1." and H(j), spec identity.md "Configuration fingerprint" */
