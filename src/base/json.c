@@ -5,6 +5,8 @@
 #include "base/error.h"
 #include "base/secret.h"
 
+#include <string.h>
+
 #define MAX_SHOWN_NAME 64 /* bytes of a foreign member's name in an error text */
 
 /* jansson's own texts quote the input, which may hold a secret. */
@@ -41,6 +43,12 @@ obk_json_parse (const char *text, gsize length, GError **error)
 
   g_return_val_if_fail (text != NULL, NULL);
 
+  /* jansson skips one that follows a number. */
+  if (memchr (text, '\0', length) != NULL)
+    {
+      g_set_error_literal (error, OBK_ERROR, OBK_ERROR_JSON, "not valid JSON: it holds a zero byte");
+      return NULL;
+    }
   value = json_loadb (text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
   if (value == NULL)
     {

@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 
 /**
  * obk_json_parse:
- * @error: OBK_ERROR_JSON, with line and column, and without any of the text itself
+ * @error: OBK_ERROR_JSON, with line and column, and without any of the text itself, which may be secret
  *
  * One JSON value, RFC 8259: no comments, no duplicate members, no trailing content, valid UTF-8,
  * no U+0000 in strings. What is freed is wiped.
