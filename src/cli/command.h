@@ -18,23 +18,25 @@ typedef enum
   OBK_EXIT_RUNTIME = 5
 } ObkExit;
 
-/* What every command gets of the global options. */
+/* What every command gets of the options that the framework parses. */
 typedef struct
 {
   const char *config_path; /* %NULL: not given */
   ObkConfigFlags flags;
+  gboolean json; /* --output json; only for commands with a report */
 } ObkGlobals;
 
 typedef struct
 {
   const char *name;                      /* "serve", "config schema" */
-  const char *summary;                   /* one line, translatable */
+  const char *summary;                   /* one line, N_() */
   const char *example;                   /* a command line that works */
-  const GOptionEntry *(*options) (void); /* (nullable): its own, parsed before run() */
+  const GOptionEntry *(*options) (void); /* (nullable): its own, parsed before run(); texts N_() */
   ObkExit (*run) (const ObkGlobals *globals);
+  gboolean has_report; /* takes --output text|json */
 } ObkCommand;
 
-/* One definition in each command's file. */
+/* One definition in each command's file; command.c has the table. */
 extern const ObkCommand obk_command_serve;
 extern const ObkCommand obk_command_probe;
 extern const ObkCommand obk_command_config;
