@@ -46,12 +46,13 @@ append_newline (ObkCanonicalJson *json)
   memset (json->text->str + start, ' ', spaces);
 }
 
-/* What Go's encoding/json escapes below U+0080 with HTML escaping on; U+007F is not among it. */
-static gboolean
-is_escaped (guchar c)
-{
-  return c < 0x20 || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&';
-}
+/*
+ * What Go's encoding/json escapes with HTML escaping on; U+007F is not among it. 0xe2 is only what U+2028
+ * and U+2029 begin with.
+ */
+static const guint8 special[256] = {
+  [0x00 ... 0x1f] = 1, ['"'] = 1, ['\\'] = 1, ['<'] = 1, ['>'] = 1, ['&'] = 1, [0xe2] = 1,
+};
 
 static void
 append_escaped (GString *out, guchar c)
@@ -73,6 +74,13 @@ append_escaped (GString *out, guchar c)
     }
 }
 
+/* U+2028 is E2 80 A8, U+2029 E2 80 A9. Returns: whether @at begins one */
+static gboolean
+is_separator (const guchar *at)
+{
+  return at[0] == 0xe2 && at[1] == 0x80 && (at[2] == 0xa8 || at[2] == 0xa9);
+}
+
 static void
 append_string (GString *out, const char *value)
 {
@@ -80,24 +88,21 @@ append_string (GString *out, const char *value)
   const guchar *at = run;
 
   g_string_append_c (out, '"');
-  for (;; at++)
+  for (;;)
     {
-      /* U+2028 and U+2029 are E2 80 A8 and E2 80 A9 */
-      gboolean separator = at[0] == 0xe2 && at[1] == 0x80 && (at[2] == 0xa8 || at[2] == 0xa9);
-
-      if (!separator && !is_escaped (*at))
-        continue;
+      while (!special[*at] || (*at == 0xe2 && !is_separator (at)))
+        at++;
       g_string_append_len (out, (const char *)run, at - run);
       if (*at == '\0')
         break;
-      if (separator)
+      if (*at == 0xe2)
         {
           g_string_append (out, at[2] == 0xa8 ? "\\u2028" : "\\u2029");
-          at += 2;
+          at += 3;
         }
       else
-        append_escaped (out, *at);
-      run = at + 1;
+        append_escaped (out, *at++);
+      run = at;
     }
   g_string_append_c (out, '"');
 }

@@ -9,6 +9,14 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* Makes a use of what was given back as visible to the sanitizer as one of a freed block. */
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(data, size) ((void)0)
+#define ASAN_UNPOISON_MEMORY_REGION(data, size) ((void)0)
+#endif
+
 #define SMALLEST_BLOCK 64
 #define LARGEST_BLOCK (64 * 1024)
 #define N_CLASSES 11 /* powers of two between these */
@@ -133,6 +141,7 @@ new_slab (guint class)
 static void
 free_slab (ObkSecretSlab *slab)
 {
+  ASAN_UNPOISON_MEMORY_REGION (slab->data, slab_size (slab->class));
   munmap (slab->data, slab_size (slab->class));
   g_free (slab);
 }
@@ -195,6 +204,7 @@ obk_secret_pool_take (gsize size)
       block.data = take_from_class (class, &block.slab);
       g_mutex_unlock (&pool.lock);
     }
+  ASAN_UNPOISON_MEMORY_REGION (block.data, block.size);
   return block;
 }
 
@@ -225,6 +235,8 @@ obk_secret_pool_give (ObkSecretBlock block)
   gboolean useless = FALSE;
 
   explicit_bzero (block.data, block.size);
+  if (block.slab != NULL)
+    ASAN_POISON_MEMORY_REGION (block.data, block.size);
   g_mutex_lock (&pool.lock);
   if (block.slab != NULL)
     useless = give_to_slab (block.slab, block.data);

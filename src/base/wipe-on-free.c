@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * free, realloc and reallocarray of the whole process, which wipe what they let go.
+ * free, realloc and their like, for the whole process: they wipe what they let go.
  *
  * The libraries keep copies of plaintext and tokens of their own (gRPC slices, curl's and NSS' buffers).
  * Since an executable's symbols come before those of libraries, and glibc calls these functions
@@ -9,6 +9,8 @@
  *
  * All of this may run before main() and in any thread, so nothing here uses GLib, allocates or locks.
  */
+#undef _FORTIFY_SOURCE /* It knows the size that was asked for, and here all that malloc gave is written. */
+
 #include "config-build.h"
 
 #ifdef OBK_WIPE_ON_FREE
@@ -23,6 +25,11 @@
 extern void *__libc_malloc (size_t size);
 extern void *__libc_realloc (void *block, size_t size);
 extern void __libc_free (void *block);
+
+/* C23; newer versions of glibc and GLib have and call them. */
+#pragma GCC diagnostic ignored "-Wredundant-decls"
+extern void free_sized (void *block, size_t size);
+extern void free_aligned_sized (void *block, size_t alignment, size_t size);
 
 /* explicit_bzero() is never optimized away, although the block dies next. */
 void
@@ -74,6 +81,18 @@ reallocarray (void *block, size_t count, size_t size)
       return NULL;
     }
   return realloc (block, bytes);
+}
+
+void
+free_sized (void *block, size_t size)
+{
+  free (block);
+}
+
+void
+free_aligned_sized (void *block, size_t alignment, size_t size)
+{
+  free (block);
 }
 
 #endif

@@ -17,6 +17,9 @@
 #include <sys/mman.h>
 
 extern void __libc_free (void *block);
+#pragma GCC diagnostic ignored "-Wredundant-decls"
+extern void free_sized (void *block, size_t size);
+extern void free_aligned_sized (void *block, size_t alignment, size_t size);
 
 /*
  * The mark is made anew wherever it is written and compared, so that none of it is in memory but what
@@ -152,6 +155,20 @@ test_aligned (void)
       free (block);
       assert_gone ();
     }
+}
+
+static void
+test_sized (void)
+{
+  char *block = malloc (200);
+
+  put_mark (block, 100);
+  free_sized (block, 200);
+  assert_gone ();
+  block = aligned_alloc (64, 640);
+  put_mark (block, 100);
+  free_aligned_sized (block, 64, 640);
+  assert_gone ();
 }
 
 static void
@@ -367,8 +384,9 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/wipe-on-free/control", test_control);
   g_test_add_func ("/wipe-on-free/free/sizes", test_sizes);
-  g_test_add_func ("/wipe-on-free/free/to-the-block's-end", test_usable_size);
+  g_test_add_func ("/wipe-on-free/free/usable-size", test_usable_size);
   g_test_add_func ("/wipe-on-free/free/aligned", test_aligned);
+  g_test_add_func ("/wipe-on-free/free/sized", test_sized);
   g_test_add_func ("/wipe-on-free/realloc/grows", test_realloc_grows);
   g_test_add_func ("/wipe-on-free/realloc/shrinks", test_realloc_shrinks);
   g_test_add_func ("/wipe-on-free/realloc/edges", test_realloc_edges);
