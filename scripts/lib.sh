@@ -1,0 +1,93 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# What the scripts share: saying what is done, installing what is missing, building.
+# Sourced with the working directory anywhere; sets $root, the project's folder.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/bao-kms-provider
+# Debian's own interpreter: its modules (grpcio, pytest, cryptography) are what the tests use.
+python=/usr/bin/python3
+
+say() { printf '==> %s\n' "$*" >&2; }
+
+die() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+# What the help of a script says: the comment at its top, from the second line after the licence on.
+usage() { sed -n '3,/^[^#]/s/^# \{0,1\}//p' "$0"; }
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    die "packages are missing: run this as root, or install sudo"
+  fi
+}
+
+# quietly WHAT COMMAND...: runs it with its output in a file; shows that it goes on, and the output when it fails.
+quietly() {
+  local what=$1 log pid started=$SECONDS status=0
+  shift
+  say "$what"
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 </dev/null &
+  pid=$!
+  while kill -0 "$pid" 2>/dev/null; do
+    for _ in {1..75}; do
+      kill -0 "$pid" 2>/dev/null || break 2
+      sleep 0.2
+    done
+    say "  ... $((SECONDS - started)) s, $(tail -n 1 "$log" | cut -c 1-80)"
+  done
+  wait "$pid" || status=$?
+  if [ "$status" -ne 0 ]; then
+    cat "$log" >&2
+    say "failed: $what (exit code $status)"
+  fi
+  rm -f "$log"
+  return "$status"
+}
+
+apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 --yes --no-install-recommends "$@"; }
+
+apt_update() {
+  [ -n "${apt_updated:-}" ] && return
+  quietly "reading the lists of packages" apt update
+  apt_updated=1
+}
+
+# Build-Depends of debian/control is the one list of what building and testing need.
+install_build_dependencies() {
+  if command -v dpkg-checkbuilddeps >/dev/null && dpkg-checkbuilddeps "$root/debian/control" 2>/dev/null; then
+    return
+  fi
+  apt_update
+  (cd "$root" && quietly "installing the packages of debian/control (a few minutes the first time)" apt build-dep ./)
+}
+
+# install_packages NAME...: for what is no part of building and testing (a downloader, linters).
+install_packages() {
+  local name missing=()
+  for name; do
+    dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q ' installed$' || missing+=("$name")
+  done
+  [ "${#missing[@]}" -eq 0 ] && return
+  apt_update
+  quietly "installing ${missing[*]}" apt install "${missing[@]}"
+}
+
+# build FOLDER OPTION...: configures a build folder of the project as told, and builds.
+# Sockets may lie below /tmp as well, so that quickstart and tests need no place of their own in the system.
+build() {
+  local folder=$root/$1 again=()
+  shift
+  [ ! -f "$folder/build.ninja" ] || again=(--reconfigure)
+  [ "${CI:-}" != true ] || set -- -Dwerror=true "$@"
+  quietly "configuring ${folder##*/}" meson setup "${again[@]}" "$folder" "$root" \
+    -Dsocket_directories=/run/openbao-kms,/var/run/openbao-kms,/tmp "$@"
+  quietly "building ${folder##*/}" meson compile -C "$folder"
+}

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real OpenBao server, one node, with TLS and an audit log."""
+
+import json
+import os
+import pathlib
+import shutil
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+
+from .process import Process, free_port, wait_until
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+_CONFIG = """
+{storage}
+listener "tcp" {{
+  address = "127.0.0.1:{port}"
+  tls_cert_file = "{certificate}"
+  tls_key_file = "{key}"
+}}
+api_addr = "https://127.0.0.1:{port}"
+cluster_addr = "https://127.0.0.1:{cluster_port}"
+default_lease_ttl = "1h"
+max_lease_ttl = "24h"
+log_level = "info"
+{audit}
+"""
+
+_AUDIT = """
+audit "file" "file" {{
+  options {{
+    file_path = "{path}"
+    log_raw = "true"
+  }}
+}}
+"""
+
+
+def find_binary():
+    """`bao` as OBK_BAO names it, else as scripts/fetch-openbao finds or fetches it."""
+    if "OBK_BAO" in os.environ:
+        return os.environ["OBK_BAO"]
+    command = [ROOT / "scripts" / "fetch-openbao", *filter(None, [os.environ.get("OBK_OPENBAO_VERSION")])]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+class OpenBaoError(Exception):
+    """An answer that is not 2xx."""
+
+    def __init__(self, method, path, status, body):
+        super().__init__(f"{method} {path}: {status}: {body}")
+        self.status = status
+        self.body = body
+
+
+class OpenBao:
+    """One node on loopback. `storage` is "inmem" (fast, forgets all) or "raft" (survives kill and restart)."""
+
+    def __init__(self, directory, authority, storage="inmem", audit=True, binary=None):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.authority = authority
+        self.binary = binary or find_binary()
+        self.storage = storage
+        self.port = free_port()
+        self.address = f"https://127.0.0.1:{self.port}"
+        self.audit_path = self.directory / "audit.log"
+        self.process = None
+        self.unseal_key = self.root_token = None
+        self._tls = ssl.create_default_context(cafile=str(authority.file))
+        self._write_config(audit)
+
+    def _write_config(self, audit):
+        certificate, key = self.authority.issue("openbao")
+        storage = 'storage "inmem" {}'
+        if self.storage == "raft":
+            storage = (f'storage "raft" {{\n  path = "{self.directory}/raft"\n  node_id = "a"\n'
+                       '  performance_multiplier = "1"\n}')
+        self.config = self.directory / "openbao.hcl"
+        self.config.write_text(_CONFIG.format(
+            storage=storage, port=self.port, cluster_port=free_port(), certificate=certificate, key=key,
+            audit=_AUDIT.format(path=self.audit_path) if audit else ""))
+
+    # The node's life
+
+    def start(self):
+        """Starts the process only: a node with data comes up sealed, one without is to be initialized."""
+        if self.storage == "raft":
+            (self.directory / "raft").mkdir(exist_ok=True)
+        environment = {**os.environ, "HOME": str(self.directory)}
+        self.process = Process("openbao", [self.binary, "server", f"-config={self.config}"],
+                               self.directory / "openbao.log", environment)
+        wait_until(lambda: self.process.require_running() and self.health_code() != 0, 20, "openbao answers")
+        return self
+
+    def initialize(self):
+        answer = self.request("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1}, token="")
+        self.unseal_key, self.root_token = answer["keys"][0], answer["root_token"]
+        return self.unseal()
+
+    def unseal(self):
+        self.request("PUT", "sys/unseal", {"key": self.unseal_key}, token="")
+        wait_until(lambda: self.health_code() == 200, 30, "openbao is active")
+        return self
+
+    def up(self):
+        """Start, initialize, unseal: a node that is ready to be set up."""
+        return self.start().initialize()
+
+    def seal(self):
+        self.request("PUT", "sys/seal")
+
+    def kill(self):
+        self.process.kill()
+
+    def stop(self):
+        if self.process:
+            self.process.stop()
+
+    def restart(self):
+        """Kills the node and brings it back, unsealed, with its data (raft)."""
+        self.kill()
+        return self.start().unseal()
+
+    def forget(self):
+        """Throws the data of a stopped node away, so that the next up() is another OpenBao at the same address."""
+        shutil.rmtree(self.directory / "raft", ignore_errors=True)
+
+    def health_code(self):
+        """200 active, 429 standby, 501 not initialized, 503 sealed, 0 no answer."""
+        try:
+            with urllib.request.urlopen(f"{self.address}/v1/sys/health", context=self._tls, timeout=2) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    # Calls
+
+    def request(self, method, path, body=None, token=None, namespace=""):
+        """One API call as root, or with another token; returns the parsed answer, {} without one."""
+        headers = {"X-Vault-Request": "true", "Content-Type": "application/json"}
+        token = self.root_token if token is None else token
+        if token:
+            headers["X-Vault-Token"] = token
+        if namespace:
+            headers["X-Vault-Namespace"] = namespace.encode().decode("latin-1")  # UTF-8 on the wire
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.address}/v1/{path}", data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, context=self._tls, timeout=20) as answer:
+                content = answer.read()
+        except urllib.error.HTTPError as error:
+            raise OpenBaoError(method, path, error.code, error.read().decode(errors="replace")) from None
+        return json.loads(content) if content else {}
+
+    def read(self, path, **options):
+        return self.request("GET", path, **options)
+
+    def write(self, path, body=None, **options):
+        return self.request("POST", path, body or {}, **options)
+
+    def delete(self, path, **options):
+        return self.request("DELETE", path, **options)
