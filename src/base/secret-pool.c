@@ -34,7 +34,7 @@ struct _ObkSecretSlab
 {
   ObkSecretSlab *next, *previous; /* among the slabs of its class that have a free block */
   char *data;
-  guint class;
+  guint size_class;
   guint n_blocks;
   guint n_free;
   guint64 free[MAX_BLOCKS / 64]; /* one bit a block */
@@ -49,25 +49,25 @@ static struct
 } pool;
 
 static gsize
-block_size (guint class)
+block_size (guint size_class)
 {
-  return (gsize)SMALLEST_BLOCK << class;
+  return (gsize)SMALLEST_BLOCK << size_class;
 }
 
 static gsize
-slab_size (guint class)
+slab_size (guint size_class)
 {
-  return MAX (block_size (class), SLAB_SIZE);
+  return MAX (block_size (size_class), SLAB_SIZE);
 }
 
 static guint
 class_for (gsize size)
 {
-  guint class = 0;
+  guint size_class = 0;
 
-  while (block_size (class) < size)
-    class ++;
-  return class;
+  while (block_size (size_class) < size)
+    size_class++;
+  return size_class;
 }
 
 static void
@@ -90,8 +90,9 @@ map_pages (gsize size)
 {
   char *pages = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
+  /* Ends the process, as g_malloc() would. */
   if (pages == MAP_FAILED)
-    g_error ("cannot allocate %" G_GSIZE_FORMAT " bytes for secrets", size); /* as g_malloc() does */
+    g_error ("cannot allocate %" G_GSIZE_FORMAT " bytes for secrets", size);
   /* Neither may fail on a kernel that we run on; without them the secrets are still wiped. */
   madvise (pages, size, MADV_DONTDUMP);
   madvise (pages, size, MADV_WIPEONFORK);
@@ -100,11 +101,11 @@ map_pages (gsize size)
   return pages;
 }
 
-/* The link list of slabs with a free block */
+/* The list of slabs with a free block */
 static void
 link_slab (ObkSecretSlab *slab)
 {
-  ObkSecretSlab **head = &pool.partial[slab->class];
+  ObkSecretSlab **head = &pool.partial[slab->size_class];
 
   slab->previous = NULL;
   slab->next = *head;
@@ -119,19 +120,19 @@ unlink_slab (ObkSecretSlab *slab)
   if (slab->previous != NULL)
     slab->previous->next = slab->next;
   else
-    pool.partial[slab->class] = slab->next;
+    pool.partial[slab->size_class] = slab->next;
   if (slab->next != NULL)
     slab->next->previous = slab->previous;
 }
 
 static ObkSecretSlab *
-new_slab (guint class)
+new_slab (guint size_class)
 {
   ObkSecretSlab *slab = g_new0 (ObkSecretSlab, 1);
 
-  slab->class = class;
-  slab->data = map_pages (slab_size (class));
-  slab->n_blocks = (guint)(slab_size (class) / block_size (class));
+  slab->size_class = size_class;
+  slab->data = map_pages (slab_size (size_class));
+  slab->n_blocks = (guint)(slab_size (size_class) / block_size (size_class));
   slab->n_free = slab->n_blocks;
   for (guint i = 0; i < slab->n_blocks; i++)
     slab->free[i / 64] |= G_GUINT64_CONSTANT (1) << (i % 64);
@@ -141,16 +142,16 @@ new_slab (guint class)
 static void
 free_slab (ObkSecretSlab *slab)
 {
-  ASAN_UNPOISON_MEMORY_REGION (slab->data, slab_size (slab->class));
-  munmap (slab->data, slab_size (slab->class));
+  ASAN_UNPOISON_MEMORY_REGION (slab->data, slab_size (slab->size_class));
+  munmap (slab->data, slab_size (slab->size_class));
   g_free (slab);
 }
 
 /* With the lock held. Returns: (nullable): a block of the first slab that has one */
 static char *
-take_from_class (guint class, ObkSecretSlab **from)
+take_from_class (guint size_class, ObkSecretSlab **from)
 {
-  ObkSecretSlab *slab = pool.partial[class];
+  ObkSecretSlab *slab = pool.partial[size_class];
   guint word = 0, bit = 0;
 
   if (slab == NULL)
@@ -160,11 +161,11 @@ take_from_class (guint class, ObkSecretSlab **from)
   bit = (guint)__builtin_ctzll (slab->free[word]);
   slab->free[word] &= slab->free[word] - 1;
   if (slab->n_free == slab->n_blocks)
-    pool.spare -= slab_size (class);
+    pool.spare -= slab_size (size_class);
   if (--slab->n_free == 0)
     unlink_slab (slab);
   *from = slab;
-  return slab->data + block_size (class) * (word * 64 + bit);
+  return slab->data + block_size (size_class) * (word * 64 + bit);
 }
 
 static ObkSecretBlock
@@ -182,26 +183,26 @@ take_mapping (gsize size)
 ObkSecretBlock
 obk_secret_pool_take (gsize size)
 {
-  guint class = 0;
+  guint size_class = 0;
   ObkSecretBlock block = { 0 };
 
   if (size > LARGEST_BLOCK)
     return take_mapping (size);
-  class = class_for (size);
-  block.size = block_size (class);
+  size_class = class_for (size);
+  block.size = block_size (size_class);
 
   g_mutex_lock (&pool.lock);
-  block.data = take_from_class (class, &block.slab);
+  block.data = take_from_class (size_class, &block.slab);
   g_mutex_unlock (&pool.lock);
   if (block.data == NULL)
     {
-      ObkSecretSlab *slab = new_slab (class); /* system calls, and perhaps a log record: not under the lock */
+      ObkSecretSlab *slab = new_slab (size_class); /* system calls, and perhaps a log record: not under the lock */
 
       g_mutex_lock (&pool.lock);
       link_slab (slab);
-      pool.mapped += slab_size (class);
-      pool.spare += slab_size (class);
-      block.data = take_from_class (class, &block.slab);
+      pool.mapped += slab_size (size_class);
+      pool.spare += slab_size (size_class);
+      block.data = take_from_class (size_class, &block.slab);
       g_mutex_unlock (&pool.lock);
     }
   ASAN_UNPOISON_MEMORY_REGION (block.data, block.size);
@@ -212,20 +213,20 @@ obk_secret_pool_take (gsize size)
 static gboolean
 give_to_slab (ObkSecretSlab *slab, const char *data)
 {
-  gsize i = (gsize)(data - slab->data) / block_size (slab->class);
+  gsize i = (gsize)(data - slab->data) / block_size (slab->size_class);
 
   slab->free[i / 64] |= G_GUINT64_CONSTANT (1) << (i % 64);
   if (slab->n_free++ == 0)
     link_slab (slab);
   if (slab->n_free < slab->n_blocks)
     return FALSE;
-  if (pool.spare + slab_size (slab->class) <= MAX_SPARE)
+  if (pool.spare + slab_size (slab->size_class) <= MAX_SPARE)
     {
-      pool.spare += slab_size (slab->class);
+      pool.spare += slab_size (slab->size_class);
       return FALSE;
     }
   unlink_slab (slab);
-  pool.mapped -= slab_size (slab->class);
+  pool.mapped -= slab_size (slab->size_class);
   return TRUE;
 }
 

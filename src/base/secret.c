@@ -25,10 +25,11 @@ obk_wipe (gpointer data, gsize length)
 ObkSecret *
 obk_secret_new (gsize capacity)
 {
-  ObkSecret *secret = g_new0 (ObkSecret, 1);
+  ObkSecret *secret = NULL;
 
   g_return_val_if_fail (capacity < G_MAXSSIZE, NULL);
 
+  secret = g_new0 (ObkSecret, 1);
   secret->references = 1;
   secret->block = obk_secret_pool_take (capacity + 1);
   return secret;

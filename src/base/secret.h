@@ -28,7 +28,7 @@ gsize obk_secret_length (const ObkSecret *secret);
 gsize obk_secret_capacity (const ObkSecret *secret);
 void obk_secret_set_length (ObkSecret *secret, gsize length); /* at most the capacity; a rest is wiped */
 
-/* These grow the buffer when needed; the old place is wiped. */
+/* These grow the buffer when needed; the old place is wiped. @data is not the secret's own. */
 void obk_secret_append (ObkSecret *secret, gconstpointer data, gsize length);
 void obk_secret_append_base64 (ObkSecret *secret, gconstpointer data, gsize length);
 
