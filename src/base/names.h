@@ -41,7 +41,8 @@
 #define OBK_EVENT_CONFIG_RELOADED "config.reloaded"
 #define OBK_EVENT_SERVICE_STARTED "service.started"
 #define OBK_EVENT_SERVICE_STOPPING "service.stopping"
-#define OBK_EVENT_WARNING "warning" /* what an operator should know and no event above says */
+#define OBK_EVENT_LIBRARY "library.message" /* what GLib and those who log through it say */
+#define OBK_EVENT_WARNING "warning"         /* what an operator should know and no event above says */
 
 /* Log fields (spec observability.md) */
 #define OBK_FIELD_TS "ts"
@@ -62,6 +63,7 @@
 #define OBK_FIELD_CAUSE "cause"           /* an error's own text */
 #define OBK_FIELD_DETAIL "detail"         /* a sentence for people */
 #define OBK_FIELD_SUPPRESSED "suppressed" /* identical records held back since the last one */
+#define OBK_FIELD_COMPONENT "component"   /* the library that a message comes from */
 #define OBK_FIELD_ADDRESS_INDEX "address_index"
 #define OBK_FIELD_PATH "path"
 #define OBK_FIELD_UID "uid"
