@@ -23,7 +23,8 @@ MAY_USE = {
     'cli': ALL + ['proto'],
     'main.c': ['cli'],
 }
-GENERATED = ['config-build.h']  # at the root of the build folder, for everyone
+# Written into the build folder without a folder in their name; None: for everyone
+GENERATED = {'config-build.h': None, 'commit.h': 'cli', 'build-date.h': 'cli'}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]*)"|<([^>]*)>)')
 
@@ -39,7 +40,7 @@ def faults_of(path, owner):
         if angled is not None:
             if first in MAY_USE and '/' in angled:
                 yield number, f'our own header <{angled}> is included like a library\'s'
-        elif quoted in GENERATED:
+        elif quoted in GENERATED and GENERATED[quoted] in (None, owner):
             continue
         elif '/' not in quoted or '..' in quoted.split('/'):
             yield number, f'"{quoted}" does not name its folder'
