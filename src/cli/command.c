@@ -53,6 +53,26 @@ obk_command_complain (const char *format, ...)
   fprintf (stderr, "%s: %s\n", OBK_PROGRAM, text);
 }
 
+ObkConfig *
+obk_command_load_config (const ObkGlobals *given)
+{
+  const char *path = obk_config_path (given->config_path);
+  g_autoptr (GPtrArray) problems = NULL;
+  g_autoptr (GError) error = NULL;
+  ObkConfig *config = obk_config_load (path, &given->flags, &problems, &error);
+
+  if (config != NULL)
+    return config;
+  for (guint i = 0; i < problems->len; i++)
+    {
+      g_autofree char *line = obk_config_problem_format (g_ptr_array_index (problems, i), path);
+
+      fprintf (stderr, "%s\n", line);
+    }
+  obk_command_complain ("%s", error->message);
+  return NULL;
+}
+
 /* @command: %NULL for the program as a whole */
 static GOptionContext *
 new_context (const ObkCommand *command)

@@ -158,6 +158,7 @@ typedef struct
 
   struct
   {
+    char *mode; /* "observed" */
     gint64 activation_delay_us;
     guint stable_observation_count;
     gboolean reject_version_rollback;
@@ -176,9 +177,11 @@ typedef struct
       char *incident_id;
     } debug_correlation;
   } logging;
+
+  guint8 *origins; /* of ObkOrigin, one for each row of the field table */
 } ObkConfig;
 
-/* Where a value came from; one for each row of the table. */
+/* Where a value came from. */
 typedef enum
 {
   OBK_ORIGIN_DEFAULT,
@@ -187,12 +190,13 @@ typedef enum
   OBK_ORIGIN_FLAG
 } ObkOrigin;
 
-/* One finding; all are found in one pass. */
+/* One finding; all are found in one pass. Texts are one line. */
 typedef struct
 {
   char *field;  /* "auth.jwt.role"; "" for the file as a whole */
-  guint line;   /* from 1; 0 when there is no place (a missing field of the whole, a flag) */
-  guint column; /* from 1 */
+  char *source; /* (nullable): the flag or variable that is wrong, when it is not the file */
+  guint line;   /* from 1; 0 when there is no place */
+  guint column; /* from 1; in characters */
   char *text;   /* what is wrong and what to do */
 } ObkConfigProblem;
 
@@ -204,9 +208,12 @@ typedef struct
   const char *health_address;
 } ObkConfigFlags;
 
+/* @given: (nullable): of --config. Returns: (transfer none): that, else the environment's, else the default */
+const char *obk_config_path (const char *given);
+
 /**
  * obk_config_load:
- * @path: the file; %NULL for $BAO_KMS_PROVIDER_CONFIG or the default
+ * @path: the file; %NULL for obk_config_path()'s
  * @flags: (nullable): win over the environment, which wins over the file
  * @problems: (out) (transfer container) (element-type ObkConfigProblem): everything that is wrong; empty on success
  * @error: OBK_ERROR_CONFIG_INVALID: "N problems in \"PATH\"", or what keeps the file from being read at all
@@ -214,9 +221,12 @@ typedef struct
  * Returns: (transfer full): the configuration, or %NULL
  */
 ObkConfig *obk_config_load (const char *path, const ObkConfigFlags *flags, GPtrArray **problems, GError **error);
+
+/* The same of a text. Returns: (transfer full): the configuration, or %NULL with at least one problem */
+ObkConfig *obk_config_parse (const char *text, gsize length, const ObkConfigFlags *flags, GPtrArray **problems);
 void obk_config_free (ObkConfig *config);
 
-/* Returns: "PATH:LINE:COLUMN: FIELD: TEXT" (transfer full) */
+/* Returns: "PATH:LINE:COLUMN: FIELD: TEXT", or "--flag: FIELD: TEXT" (transfer full) */
 char *obk_config_problem_format (const ObkConfigProblem *problem, const char *path);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkConfig, obk_config_free)
