@@ -21,19 +21,40 @@ typedef enum
   OBK_FINDING_MINIMUM_ABOVE_RETAINED
 } ObkFinding;
 
+typedef enum
+{
+  OBK_IMPACT_CRYPTOGRAPHIC_SAFETY,
+  OBK_IMPACT_API_SERVER_AVAILABILITY
+} ObkImpact;
+
+/* One thing that is wrong. */
+typedef struct
+{
+  ObkFinding finding;
+  ObkImpact impact;
+  char *text; /* one line for people: what is wrong and what to do; no names of keys or paths */
+} ObkProfileFinding;
+
 /* Returns: "upsert_allowed", … ; "" for none */
 const char *obk_finding_name (ObkFinding finding);
 /* Returns: "cryptographic_safety" or "api_server_availability" */
-const char *obk_finding_impact (ObkFinding finding);
+const char *obk_impact_name (ObkImpact impact);
 
 /**
- * obk_profile_check:
+ * obk_profile_findings:
  * @state: (nullable): %NULL before a first state exists
- * @text: (out) (transfer full): one line for people: what is wrong and what to do; no names of keys or paths
  *
- * The definite refusals of spec registry.md, "Metadata probe", except those that a lagging standby may feign (they
- * belong to rotation.h).
+ * The definite refusals of spec registry.md, "Metadata probe", all that apply, except those that a lagging standby may
+ * feign (they belong to rotation.h). Versions above the latest that @metadata knows are not judged.
+ *
+ * Returns: (transfer container) (element-type ObkProfileFinding): empty when the key may be used
  */
+GPtrArray *obk_profile_findings (const ObkKeyMetadata *metadata, const ObkState *state);
+
+/* The first of them alone. @text: (out) (transfer full) (nullable) (optional) */
 ObkFinding obk_profile_check (const ObkKeyMetadata *metadata, const ObkState *state, char **text);
+
+/* Returns: the first version that OpenBao still has: the greatest of 1 and the minimum available and decryption ones */
+guint32 obk_profile_first_available (const ObkKeyMetadata *metadata);
 
 G_END_DECLS

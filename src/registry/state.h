@@ -35,7 +35,7 @@ typedef struct
  *
  * Immutable once it is in use; the rotation rules copy, change the copy and normalise its order. All snapshots share
  * the scope. Snapshots stand as in the document: active, pending, retired, rejected, removed; within one, higher
- * versions first.
+ * versions first. A version may stand twice only when a rejected one had another creation time.
  */
 typedef struct
 {
@@ -54,12 +54,28 @@ void obk_state_free (ObkState *state);
 ObkSnapshot *obk_state_add (ObkState *state, guint32 version, gint64 created_at_unix, ObkSnapshotState kind);
 void obk_state_sort (ObkState *state);
 
-const ObkSnapshot *obk_state_active (const ObkState *state);                        /* never %NULL in a valid state */
-const ObkSnapshot *obk_state_find_version (const ObkState *state, guint32 version); /* (nullable) */
+const ObkSnapshot *obk_state_active (const ObkState *state); /* never %NULL in a valid state */
+/* Returns: (nullable): that version's snapshot, a rejected one only when there is no other. A walk over all of them. */
+const ObkSnapshot *obk_state_find_version (const ObkState *state, guint32 version);
 /* Same snapshots, whatever the generation and hashes */
 gboolean obk_state_same_content (const ObkState *a, const ObkState *b);
 
-/* Returns: (transfer full): generation 1 of a key that was never rotated (registry.md, "First start") */
+/* Returns: "active", …: the document's word */
+const char *obk_snapshot_state_name (ObkSnapshotState state);
+gboolean obk_snapshot_state_parse (const char *name, ObkSnapshotState *state);
+/* Whether it decrypts: active, pending or retired */
+gboolean obk_snapshot_is_retained (const ObkSnapshot *snapshot);
+
+/**
+ * obk_state_validate:
+ * @error: OBK_ERROR_STATE_REFUSED: what is wrong with the snapshots (spec registry.md, "Loading")
+ *
+ * What may neither be loaded nor saved: exactly one active, no key_id twice, each derived from its own snapshot, no
+ * impossible times.
+ */
+gboolean obk_state_validate (const ObkState *state, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Returns: (transfer full): the unsaved first state of a key that was never rotated (registry.md, "First start") */
 ObkState *obk_state_first (const ObkScope *scope, gint64 created_at_unix, gint64 now_unix);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkState, obk_state_free)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The only file that reads and writes the registry's state on disk. */
+/* The registry's state as it lies on disk: which pair of files may be loaded, and how a new one takes its place. */
 #pragma once
 
 #include <gio/gio.h>
@@ -8,6 +8,11 @@
 
 G_BEGIN_DECLS
 
+/**
+ * ObkStore:
+ *
+ * Holds the exclusive lock on the state. Of one thread, but for obk_store_save_async().
+ */
 typedef struct _ObkStore ObkStore;
 
 /**
@@ -16,7 +21,7 @@ typedef struct _ObkStore ObkStore;
  * @error: OBK_ERROR_STATE_LOCKED when another process holds the lock, else OBK_ERROR_STATE_REFUSED. Each text names the
  *   file, what is wrong and the way out
  *
- * Takes the exclusive lock, which is held until obk_store_free().
+ * Takes the exclusive lock, which is held until obk_store_free() and the end of a save that still runs.
  */
 ObkStore *obk_store_open (const char *path, GError **error);
 void obk_store_free (ObkStore *store);
@@ -26,17 +31,35 @@ void obk_store_free (ObkStore *store);
  * @state: (out) (nullable): %NULL when neither state nor checkpoint exists
  * @error: OBK_ERROR_STATE_REFUSED; nothing on disk has been changed then
  *
- * Accepts a crash between the two writes, and a missing checkpoint with a warning, and then writes the checkpoint.
+ * Accepts a crash between the two writes, and a missing checkpoint with a warning, and then writes the checkpoint; if
+ * that cannot be done, the next save does it first.
  */
-gboolean obk_store_load (ObkStore *store, const ObkScope *scope, ObkState **state, GError **error);
+gboolean obk_store_load (ObkStore *store, const ObkScope *scope, ObkState **state,
+                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* How the checkpoint stands to the state (spec cli.md, "rotation-plan") */
+typedef enum
+{
+  OBK_CHECKPOINT_CURRENT,
+  OBK_CHECKPOINT_BEHIND,
+  OBK_CHECKPOINT_MISSING, /* state alone */
+  OBK_CHECKPOINT_ABSENT   /* neither */
+} ObkCheckpointStatus;
+
+/* Returns: "current", … */
+const char *obk_checkpoint_status_name (ObkCheckpointStatus status);
+
+/* Reads as obk_store_load() does, but without the lock and without changing anything: for reports. */
+gboolean obk_store_peek (const char *path, const ObkScope *scope, ObkState **state, ObkCheckpointStatus *status,
+                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
  * obk_store_save:
  * @state: its generation, previous_hash and current_hash are set here, following what was loaded or saved last
- * @error: OBK_ERROR_STATE_NOT_SAVED: the old state is still on disk; OBK_ERROR_STATE_LOCKED: the lock was lost
+ * @error: OBK_ERROR_STATE_NOT_SAVED: the old state is still in force; OBK_ERROR_STATE_LOCKED: the lock was lost
  *
- * Blocks on fsync: state, then checkpoint, each written beside, synced, renamed, its directory synced. Not for the
- * main loop of a daemon: see obk_store_save_async().
+ * Only after obk_store_load(). Blocks on fsync: state, then checkpoint, each written beside, synced, renamed, its
+ * directory synced. Not for the main loop of a daemon: see obk_store_save_async().
  */
 gboolean obk_store_save (ObkStore *store, ObkState *state, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
