@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # some names are for those that source this
 # SPDX-License-Identifier: Apache-2.0
 # What the scripts share: saying what is done, installing what is missing, building.
 # Sourced with the working directory anywhere; sets $root, the project's folder.
@@ -21,29 +21,47 @@ usage() { sed -n '3,/^[^#]/s/^# \{0,1\}//p' "$0"; }
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
     "$@"
-  elif command -v sudo >/dev/null; then
-    sudo "$@"
   else
-    die "packages are missing: run this as root, or install sudo"
+    sudo "$@"
   fi
 }
 
+# Asks for a password now, if one is needed, where the terminal still is ours.
+become_root() {
+  [ "$(id -u)" -ne 0 ] || return 0
+  command -v sudo >/dev/null || die "packages are missing: run this as root, or install sudo"
+  sudo -v
+}
+
+# What `quietly` has running is a process group of its own; it must not outlive us.
+running=
+stop_running() {
+  [ -z "$running" ] || kill -- "-$running" 2>/dev/null || as_root kill -- "-$running" 2>/dev/null || true
+  exit "$1"
+}
+trap 'stop_running 129' HUP
+trap 'stop_running 130' INT
+trap 'stop_running 143' TERM
+
 # quietly WHAT COMMAND...: runs it with its output in a file; shows that it goes on, and the output when it fails.
 quietly() {
-  local what=$1 log pid started=$SECONDS status=0
+  local what=$1 log started=$SECONDS beat=$((SECONDS + 15)) status=0
   shift
   say "$what"
   log=$(mktemp)
+  set -m
   "$@" >"$log" 2>&1 </dev/null &
-  pid=$!
-  while kill -0 "$pid" 2>/dev/null; do
-    for _ in {1..75}; do
-      kill -0 "$pid" 2>/dev/null || break 2
-      sleep 0.2
-    done
-    say "  ... $((SECONDS - started)) s, $(tail -n 1 "$log" | cut -c 1-80)"
+  set +m
+  running=$!
+  while kill -0 "$running" 2>/dev/null; do
+    sleep 0.2
+    [ "$SECONDS" -lt "$beat" ] || {
+      say "  ... $((SECONDS - started)) s: $(tail -n 1 "$log" | cut -c 1-80)"
+      beat=$((SECONDS + 15))
+    }
   done
-  wait "$pid" || status=$?
+  wait "$running" || status=$?
+  running=
   if [ "$status" -ne 0 ]; then
     cat "$log" >&2
     say "failed: $what (exit code $status)"
@@ -55,7 +73,8 @@ quietly() {
 apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 --yes --no-install-recommends "$@"; }
 
 apt_update() {
-  [ -n "${apt_updated:-}" ] && return
+  [ -z "${apt_updated:-}" ] || return 0
+  become_root
   quietly "reading the lists of packages" apt update
   apt_updated=1
 }
@@ -75,7 +94,7 @@ install_packages() {
   for name; do
     dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q ' installed$' || missing+=("$name")
   done
-  [ "${#missing[@]}" -eq 0 ] && return
+  [ "${#missing[@]}" -ne 0 ] || return 0
   apt_update
   quietly "installing ${missing[*]}" apt install "${missing[@]}"
 }
@@ -85,9 +104,13 @@ install_packages() {
 build() {
   local folder=$root/$1 again=()
   shift
+  mkdir -p "$folder"
+  exec 8>"$folder/.lock" # two scripts at once take turns
+  flock 8
   [ ! -f "$folder/build.ninja" ] || again=(--reconfigure)
   [ "${CI:-}" != true ] || set -- -Dwerror=true "$@"
   quietly "configuring ${folder##*/}" meson setup "${again[@]}" "$folder" "$root" \
     -Dsocket_directories=/run/openbao-kms,/var/run/openbao-kms,/tmp "$@"
   quietly "building ${folder##*/}" meson compile -C "$folder"
+  exec 8>&-
 }
