@@ -32,6 +32,8 @@ messages, services = _generate()
 class KmsClient:
     """One connection to a KMS v2 socket. Calls raise grpc.RpcError."""
 
+    messages = messages
+
     def __init__(self, socket, authority=None, timeout=10, options=()):
         options = [("grpc.use_local_subchannel_pool", 1), *options]
         if authority is not None:

@@ -125,9 +125,16 @@ class OpenBao:
         self.kill()
         return self.start().unseal()
 
-    def forget(self):
-        """Throws the data of a stopped node away, so that the next up() is another OpenBao at the same address."""
-        shutil.rmtree(self.directory / "raft", ignore_errors=True)
+    def put_data_aside(self):
+        """Hides the data of a stopped node, so that the next up() is another OpenBao at the same address."""
+        os.rename(self.directory / "raft", self.directory / "raft.aside")
+        self._aside = (self.unseal_key, self.root_token)
+
+    def take_data_back(self):
+        """Throws away what came since put_data_aside()."""
+        shutil.rmtree(self.directory / "raft")
+        os.rename(self.directory / "raft.aside", self.directory / "raft")
+        self.unseal_key, self.root_token = self._aside
 
     def health_code(self):
         """200 active, 429 standby, 501 not initialized, 503 sealed, 0 no answer."""

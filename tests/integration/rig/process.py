@@ -29,14 +29,14 @@ def wait_until(condition, timeout, what):
 
 
 class Process:
-    """Runs a command; its standard output and standard error go to one file."""
+    """Runs a command; its standard output and standard error go to one file. It does not outlive the thread that made it."""
 
     def __init__(self, name, command, log, env=None, pass_fds=(), cwd=None):
         self.name = name
         self.log_path = pathlib.Path(log)
         with open(self.log_path, "ab") as output:
             self.popen = subprocess.Popen(
-                [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                ["setpriv", "--pdeathsig", "KILL", "--", *map(str, command)], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 env=env, pass_fds=pass_fds, cwd=cwd, start_new_session=True)
 
     @property

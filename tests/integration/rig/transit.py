@@ -5,7 +5,6 @@ import copy
 import dataclasses
 import json
 import pathlib
-import time
 import urllib.parse
 
 from .pki import JwtSigner, write_private
@@ -42,15 +41,18 @@ class Tenant:
     """A Transit key and all that a provider needs to use it."""
 
     role = "kms"
-    policy_name = "kms"
 
-    def __init__(self, bao, directory, scope=None, mount="transit", key="k8s", token_ttl="1h"):
+    def __init__(self, bao, directory, scope=None, mount="transit", key="k8s", auth="jwt",
+                 key_type="aes256-gcm96", token_ttl="1h"):
         self.bao = bao
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.scope = scope or Scope()
         self.mount = mount
         self.key = key
+        self.key_type = key_type
+        self.auth = auth
+        self.policy_name = f"kms-{auth}"
         self.token_ttl = token_ttl
         self.signer = JwtSigner()
         self.jwt_file = self.directory / "identity.jwt"
@@ -65,10 +67,10 @@ class Tenant:
         self.create_namespace()
         self.request("POST", f"sys/mounts/{self.mount}", {"type": "transit"})
         self.request("POST", f"{self.mount}/config/keys", {"disable_upsert": True})
-        self.request("POST", f"{self.mount}/keys/{self.key}", {"type": "aes256-gcm96"})
+        self.request("POST", f"{self.mount}/keys/{self.key}", {"type": self.key_type})
         self.request("PUT", f"sys/policies/acl/{self.policy_name}", {"policy": policy})
-        self.request("POST", "sys/auth/jwt", {"type": "jwt"})
-        self.request("POST", "auth/jwt/config", {"jwt_validation_pubkeys": [self.signer.public_pem()]})
+        self.request("POST", f"sys/auth/{self.auth}", {"type": "jwt"})
+        self.request("POST", f"auth/{self.auth}/config", {"jwt_validation_pubkeys": [self.signer.public_pem()]})
         self.write_role()
         self.write_jwt()
         return self
@@ -80,7 +82,7 @@ class Tenant:
             done = f"{done}/{segment}".lstrip("/")
 
     def write_role(self, **fields):
-        self.request("POST", f"auth/jwt/role/{self.role}", {
+        self.request("POST", f"auth/{self.auth}/role/{self.role}", {
             "role_type": "jwt", "user_claim": "sub", "bound_audiences": [self.signer.audience],
             "bound_subject": self.signer.subject, "token_policies": [self.policy_name],
             "token_ttl": self.token_ttl, "token_no_default_policy": True, **fields})
@@ -100,7 +102,7 @@ class Tenant:
 
     def login(self):
         """A token like the provider's, from a JWT of our own."""
-        answer = self.bao.request("POST", "auth/jwt/login", {"role": self.role, "jwt": self.signer.sign()},
+        answer = self.bao.request("POST", f"auth/{self.auth}/login", {"role": self.role, "jwt": self.signer.sign()},
                                   token="", namespace=self.scope.namespace)
         return answer["auth"]["client_token"]
 
@@ -114,7 +116,7 @@ class Tenant:
                        "metricsAddress": "", "healthAddress": ""},
             "openbao": {"address": self.bao.address, "caCertFile": str(self.bao.authority.file),
                         "tlsServerName": "localhost", "instanceId": self.scope.instance_id},
-            "auth": {"jwt": {"mountPath": "auth/jwt", "role": self.role, "jwtFile": str(self.jwt_file)}},
+            "auth": {"jwt": {"mountPath": f"auth/{self.auth}", "role": self.role, "jwtFile": str(self.jwt_file)}},
             "transit": {"mountPath": self.mount, "keyName": self.key, "keyIdScope": {
                 "providerName": self.scope.provider_name, "clusterId": self.scope.cluster_id,
                 "transitMountId": self.scope.mount_id, "keyLineageId": self.scope.key_lineage_id}},

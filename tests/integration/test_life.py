@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process: how it starts, what it tells systemd, which sockets it takes, how it ends."""
+
+import concurrent.futures
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import time
+
+import grpc
+import pytest
+from rig.kms import KmsClient, refusal
+from rig.process import wait_until
+from rig.provider import policy_for, run_command
+from rig.transit import Tenant
+
+
+class NotifySocket:
+    """What systemd listens on."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.lines = []
+
+    def wait(self, prefix, timeout=10):
+        """The first line not yet taken that begins so; earlier ones are kept."""
+        deadline = time.monotonic() + timeout
+        while True:
+            for line in self.lines:
+                if line.startswith(prefix):
+                    self.lines.remove(line)
+                    return line
+            self.socket.settimeout(max(0.01, deadline - time.monotonic()))
+            try:
+                self.lines += self.socket.recv(4096).decode().splitlines()
+            except TimeoutError:
+                raise AssertionError(f"no {prefix} within {timeout} s; {self.lines}") from None
+
+
+@pytest.fixture
+def notify(directory):
+    made = NotifySocket(directory / "notify")
+    yield made
+    made.socket.close()
+
+
+def test_ready_before_openbao_is(make_provider, durable_openbao, durable_tenant, notify):
+    durable_openbao.kill()
+    provider = make_provider(durable_tenant).start(wait=None, environment={"NOTIFY_SOCKET": notify.path})
+    notify.wait("READY=1")
+    assert provider.client().status().healthz == "unhealthy"
+    assert "unhealthy" in notify.wait("STATUS=")
+
+
+def test_what_systemd_is_told(make_provider, tenant, notify):
+    provider = make_provider(tenant).start(environment={"NOTIFY_SOCKET": notify.path, "WATCHDOG_USEC": "1000000"})
+    notify.wait("READY=1")
+    provider.wait_healthy()
+    deadline = time.monotonic() + 5
+    while "unhealthy" in (line := notify.wait("STATUS=", 5)):
+        assert time.monotonic() < deadline
+    assert "healthy" in line and "\n" not in line
+    started = time.monotonic()
+    for _ in range(4):
+        notify.wait("WATCHDOG=1", 2)
+    assert time.monotonic() - started < 3
+    assert provider.stop() == 0
+    notify.wait("STOPPING=1")
+
+
+def test_sigterm_lets_running_calls_end(make_provider, tenant, openbao):
+    provider = make_provider(tenant, **{"openbao.timeout": "8s"}).start(wait="healthy")
+    client = provider.client()
+    encrypted = client.encrypt(b"text")
+    openbao.process.signal(signal.SIGSTOP)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            calls = [pool.submit(client.decrypt, encrypted) for _ in range(8)]
+            time.sleep(0.5)
+            provider.process.signal(signal.SIGTERM)
+            time.sleep(1)
+            assert provider.process.running()
+            with pytest.raises((grpc.RpcError, OSError)):
+                KmsClient(provider.socket, timeout=1).status()
+            openbao.process.signal(signal.SIGCONT)
+            assert [call.result() for call in calls] == [b"text"] * 8
+    finally:
+        openbao.process.signal(signal.SIGCONT)
+    assert provider.process.wait(5) == 0
+    assert not provider.socket.exists()
+
+
+def test_sigterm_waits_ten_seconds_and_no_longer(make_provider, tenant, openbao):
+    provider = make_provider(tenant, **{"openbao.timeout": "60s"}).start(wait="healthy")
+    client = provider.client(timeout=60)
+    encrypted = client.encrypt(b"text")
+    openbao.process.signal(signal.SIGSTOP)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            call = pool.submit(refusal, client.decrypt, encrypted)
+            time.sleep(0.5)
+            started = time.monotonic()
+            provider.process.signal(signal.SIGTERM)
+            assert provider.process.wait(15) == 0
+            assert 9 < time.monotonic() - started < 13
+            assert call.result()[0] in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE)
+    finally:
+        openbao.process.signal(signal.SIGCONT)
+
+
+def test_sigterm_while_openbao_is_absent(make_provider, durable_openbao, durable_tenant):
+    durable_openbao.kill()
+    provider = make_provider(durable_tenant).start()
+    time.sleep(1)
+    started = time.monotonic()
+    assert provider.stop() == 0
+    assert time.monotonic() - started < 3
+
+
+def test_sigint_ends_it_too(make_provider, tenant):
+    provider = make_provider(tenant).start(wait="healthy")
+    provider.process.signal(signal.SIGINT)
+    assert provider.process.wait(5) == 0
+
+
+def test_start_and_end_are_logged(make_provider, tenant):
+    provider = make_provider(tenant).start(wait="healthy")
+    assert provider.stop() == 0
+    events = [record["message"] for record in provider.records()]
+    for event in ("service.started", "socket.listening", "auth.login", "status.probe", "status.changed",
+                  "registry.saved", "service.stopping"):
+        assert event in events
+    assert {record["level"] for record in provider.records()} <= {"debug", "info", "warn", "error"}
+    for record in provider.records():
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record["ts"])
+
+
+def test_the_socket_has_its_mode_from_the_first_moment(make_provider, tenant):
+    provider = make_provider(tenant, **{"server.socketMode": "0600"})
+    provider.start(wait=None)
+    wait_until(provider.socket.exists, 10, "the socket")
+    assert stat.S_IMODE(provider.socket.stat().st_mode) == 0o600
+    assert sorted(os.listdir(provider.socket.parent)).count("kms.sock") == 1
+    assert not [name for name in os.listdir(provider.socket.parent) if name.startswith(("kms.sock.", ".kms.sock"))]
+
+
+def test_a_restart_does_not_find_the_socket_in_its_way(make_provider, tenant):
+    provider = make_provider(tenant).start(wait="healthy")
+    encrypted = provider.client().encrypt(b"text")
+    provider.kill()
+    assert provider.socket.exists()
+    provider.start(wait="healthy")
+    assert provider.client().decrypt(encrypted) == b"text"
+    assert provider.records("socket.stale_removed")
+
+
+def ended(provider):
+    """The exit code, and the last log record, of a provider that should not have started."""
+    code = provider.process.wait(10)
+    provider.expect_exit = code
+    return code
+
+
+def test_a_second_one_is_refused(make_provider, tenant, directory):
+    first = make_provider(tenant).start(wait="healthy")
+    second = make_provider(tenant, **{"server.socketPath": str(first.socket)}).start(wait=None)
+    assert ended(second) == 5
+    assert first.client().status().healthz == "ok"
+    third = make_provider(tenant, **{"state.path": str(first.state_path)}).start(wait=None)
+    assert ended(third) == 5
+    assert first.client().decrypt(first.client().encrypt(b"text")) == b"text"
+
+
+def spoil_directory_mode(provider):
+    provider.socket.parent.chmod(0o777)
+
+
+def spoil_by_file(provider):
+    provider.socket.write_text("a file of somebody")
+
+
+def spoil_by_link(provider):
+    provider.socket.symlink_to("/nowhere")
+
+
+def spoil_parent_link(provider):
+    real = provider.directory / "real"
+    real.mkdir(mode=0o700)
+    (provider.directory / "linked").symlink_to(real)
+    provider.configure(**{"server.socketPath": str(provider.directory / "linked" / "kms.sock")})
+
+
+def spoil_parent_missing(provider):
+    provider.configure(**{"server.socketPath": str(provider.directory / "absent" / "kms.sock")})
+
+
+@pytest.mark.parametrize("spoil", [
+    spoil_directory_mode, spoil_by_file, spoil_by_link, spoil_parent_link, spoil_parent_missing],
+    ids=lambda function: function.__name__.removeprefix("spoil_"))
+def test_a_place_for_the_socket_that_is_not_safe(make_provider, tenant, spoil):
+    provider = make_provider(tenant)
+    spoil(provider)
+    provider.start(wait=None)
+    assert ended(provider) == 5
+    assert provider.records(level="error", error_class="socket_unavailable")
+    provider.socket.parent.chmod(0o700)
+
+
+def test_a_socket_outside_the_approved_directories(tenant):
+    configuration = tenant.write_configuration(
+        tenant.directory / "outside.json", **{"server.socketPath": "/var/tmp/x/kms.sock"})
+    result = run_command("config", "--config", configuration)
+    assert result.returncode == 3 and "server.socketPath" in result.stderr
+
+
+def test_a_broken_configuration_ends_it(make_provider, tenant):
+    provider = make_provider(tenant, **{"status.probeInterval": "soon", "openbao.adress": "https://localhost"})
+    result = run_command("serve", "--config", provider.config)
+    assert result.returncode == 3
+    assert "status.probeInterval" in result.stderr and "openbao.address" in result.stderr
+
+
+def test_a_damaged_state_ends_it_and_is_kept(make_provider, tenant):
+    provider = make_provider(tenant).start(wait="healthy")
+    provider.stop()
+    damaged = provider.state_path.read_bytes().replace(b'"generation": 1', b'"generation": 2')
+    provider.state_path.write_bytes(damaged)
+    provider.start(wait=None)
+    assert ended(provider) == 5
+    assert provider.state_path.read_bytes() == damaged
+
+
+def test_a_state_of_another_cluster_ends_it(make_provider, tenant):
+    provider = make_provider(tenant).start(wait="healthy")
+    provider.stop()
+    provider.configure(**{"transit.keyIdScope.clusterId": "another"})
+    provider.start(wait=None)
+    assert ended(provider) == 5
+
+
+def test_a_rotated_key_without_a_state_ends_it(make_provider, openbao, directory):
+    tenant = Tenant(openbao, directory / "rotated", mount="rotated", auth="jwt-rotated")
+    tenant.set_up(policy_for(tenant))
+    tenant.rotate()
+    provider = make_provider(tenant).start(wait=None)
+    assert ended(provider) == 5
+    assert "recover-state" in provider.log_path.read_text()
+
+
+def test_the_state_on_disk(make_provider, tenant):
+    provider = make_provider(tenant).start(wait="healthy")
+    state = json.loads(provider.state_path.read_text())
+    checkpoint = json.loads(provider.state_path.with_name("key-registry.json.checkpoint").read_text())
+    assert stat.S_IMODE(provider.state_path.stat().st_mode) == 0o640
+    assert (checkpoint["generation"], checkpoint["currentHash"]) == (state["generation"], state["currentHash"])
+    assert state["generation"] == 1
+    assert state["activeKeyId"] == provider.client().status().key_id
+
+
+def listening_socket(path):
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen(64)
+    return listener
+
+
+def activated(provider, listener):
+    """The command as systemd runs it: the socket as descriptor 3."""
+    fd = listener.fileno()
+    return ["bash", "-c", f'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3<&{fd} {"" if fd == 3 else f"{fd}<&-"}',
+            "bash", *provider.command()]
+
+
+def test_socket_activation(make_provider, tenant, directory):
+    """The socket is systemd's: it is taken as it is, and outlives the provider; calls made meanwhile wait."""
+    path = directory / "activated.sock"
+    listener = listening_socket(path)
+    provider = make_provider(tenant)
+    inode = path.stat().st_ino
+    for _ in range(2):
+        client = KmsClient(path)
+        early = client.stub.Status.future(KmsClient.messages.StatusRequest(), timeout=20, wait_for_ready=True)
+        provider.start(wait=None, command=activated(provider, listener), pass_fds=[listener.fileno()])
+        assert early.result().version == "v2"
+        wait_until(lambda: client.status().healthz == "ok", 20, "healthy by the activated socket")
+        assert client.decrypt(client.encrypt(b"text")) == b"text"
+        assert not provider.socket.exists(), "none of its own"
+        client.close()
+        assert provider.process.stop() == 0
+        assert path.stat().st_ino == inode
+    listener.close()
+
+
+def test_a_full_disk_at_the_first_start(make_provider, tenant):
+    """No state can be saved: never healthy without it, and healthy as soon as there is room."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    provider = make_provider(tenant)
+    state = provider.state_path.parent
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0750", "tmpfs", state],
+                      stderr=subprocess.PIPE).returncode != 0:
+        pytest.skip("this machine does not let us mount")
+    try:
+        (state / "filler").write_bytes(b"x" * 4096)
+        filler = open(state / "filler", "ab")
+        with pytest.raises(OSError):
+            while True:
+                filler.write(b"x" * 4096)
+                filler.flush()
+        provider.start()
+        provider.wait_record("status.probe", probe_kind="metadata", timeout=20)
+        time.sleep(2)
+        assert provider.client().status().healthz == "unhealthy"
+        (state / "filler").unlink()
+        try:
+            filler.close()
+        except OSError:
+            pass
+        provider.wait_healthy(40)
+        provider.stop()
+        assert provider.state_path.exists()
+    finally:
+        provider.process.kill()
+        subprocess.run(["umount", "-l", state], check=True)
+
+
+def test_the_socket_is_there_soon(make_provider, tenant):
+    times = []
+    for _ in range(5):
+        provider = make_provider(tenant)
+        shutil.rmtree(provider.directory / "runtime", ignore_errors=True)
+        started = time.monotonic()
+        provider.start(wait=None)
+        while not provider.socket.exists():
+            time.sleep(0.001)
+        times.append(time.monotonic() - started)
+        provider.stop()
+    assert min(times) < 0.5
