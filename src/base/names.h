@@ -39,6 +39,7 @@
 #define OBK_EVENT_PEER_REFUSED "peer.refused"
 #define OBK_EVENT_CLOCK_REGRESSED "clock.regressed"
 #define OBK_EVENT_CONFIG_RELOADED "config.reloaded"
+#define OBK_EVENT_TRUST_RELOADED "trust.reloaded"
 #define OBK_EVENT_SERVICE_STARTED "service.started"
 #define OBK_EVENT_SERVICE_STOPPING "service.stopping"
 #define OBK_EVENT_LIBRARY "library.message" /* what GLib and those who log through it say */

@@ -31,10 +31,9 @@ typedef struct
 /* Borrowed during the callback. */
 typedef struct
 {
-  guint status;           /* 200 */
-  ObkSecret *body;        /* may be referenced */
-  gint64 date_unix;       /* of the Date header, 0 without one */
-  const char *request_id; /* (nullable): of a header where OpenBao sends one */
+  guint status;     /* 200 */
+  ObkSecret *body;  /* may be referenced */
+  gint64 date_unix; /* of the Date header, 0 without one */
 } ObkHttpResponse;
 
 /**
@@ -49,8 +48,15 @@ typedef struct
 typedef void (*ObkHttpDone) (const ObkHttpResponse *response, const GError *error, gboolean may_have_reached,
                              gpointer user_data);
 
+/**
+ * obk_http_new:
+ * @tunnel: borrowed; frees after this
+ * @error: OBK_ERROR_UNKNOWN
+ *
+ * Endpoints of the same host and port share connections, and so must agree in their TLS name.
+ */
 ObkHttp *obk_http_new (ObkPoller *poller, ObkTunnel *tunnel, GError **error);
-void obk_http_free (ObkHttp *http); /* cancels what is under way */
+void obk_http_free (ObkHttp *http); /* cancels what is under way; not from within a callback */
 
 /**
  * obk_http_send:

@@ -5,25 +5,10 @@
 #include <glib.h>
 
 #include "base/poller.h"
+#include "openbao/endpoint.h"
+#include "openbao/link.h"
 
 G_BEGIN_DECLS
-
-/**
- * ObkEndpoint:
- *
- * One OpenBao address: host, port, the TLS name to verify. Reference-counted, immutable but for the failure
- * that the tunnel remembers. Of one main context.
- */
-typedef struct _ObkEndpoint ObkEndpoint;
-
-/* @url: "https://HOST[:PORT][/PREFIX]", validated by config/ */
-ObkEndpoint *obk_endpoint_new (const char *url, const char *tls_server_name, GError **error);
-ObkEndpoint *obk_endpoint_ref (ObkEndpoint *endpoint);
-void obk_endpoint_unref (ObkEndpoint *endpoint);
-const char *obk_endpoint_host (const ObkEndpoint *endpoint);
-guint16 obk_endpoint_port (const ObkEndpoint *endpoint);
-const char *obk_endpoint_tls_server_name (const ObkEndpoint *endpoint);
-const char *obk_endpoint_path_prefix (const ObkEndpoint *endpoint); /* "" or "/PREFIX" */
 
 typedef struct _ObkTunnel ObkTunnel;
 
@@ -32,15 +17,34 @@ typedef struct _ObkTunnel ObkTunnel;
  * @ca_cert_file: the only trust; a path or credential:NAME. Read now, and watched: a change takes effect for new
  *   connections, a bad one is logged and the old trust stays
  * @fips: whether NSS must run in FIPS mode
- * @error: OBK_ERROR_FILE, OBK_ERROR_CREDENTIAL_INVALID, OBK_ERROR_TLS_FAILED
+ * @error: OBK_ERROR_FILE, OBK_ERROR_CREDENTIAL_INVALID, OBK_ERROR_TLS_FAILED, OBK_ERROR_SOCKET_UNAVAILABLE
  *
  * The socket is made in a private directory (mode 0700): below $RUNTIME_DIRECTORY when that is set, else in a fresh
- * temporary one. Only our own process may connect.
+ * temporary one. Only our own process may connect. The calling thread's default main context must be the poller's.
  */
 ObkTunnel *obk_tunnel_new (ObkPoller *poller, const char *ca_cert_file, gboolean fips, GError **error);
-void obk_tunnel_free (ObkTunnel *tunnel);
+void obk_tunnel_free (ObkTunnel *tunnel); /* after all that uses it */
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkEndpoint, obk_endpoint_unref)
+/* Where curl connects to. */
+const char *obk_tunnel_socket_path (const ObkTunnel *tunnel);
+
+/**
+ * obk_tunnel_open:
+ * @fd: (out) (transfer full): a socket for curl to connect. What arrives from it goes to @endpoint
+ * @readable: called when there may be something to read on @fd
+ * @error: OBK_ERROR_SOCKET_UNAVAILABLE
+ *
+ * Returns: (transfer none): its way through the tunnel, until obk_tunnel_close()
+ */
+ObkLink *obk_tunnel_open (ObkTunnel *tunnel, ObkEndpoint *endpoint, int *fd, ObkLinkReadable readable,
+                          gpointer user_data, GError **error);
+
+/* Curl has connected or written: goes on with @link at once. Never calls back. */
+void obk_tunnel_step (ObkTunnel *tunnel, ObkLink *link);
+
+/* Curl has closed its end. */
+void obk_tunnel_close (ObkTunnel *tunnel, ObkLink *link);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkTunnel, obk_tunnel_free)
 
 G_END_DECLS

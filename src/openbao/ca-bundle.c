@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A set of trusted certificates, and the verification of a server's certificate against it alone. */
+#include "openbao/ca-bundle.h"
+
+#include "base/error.h"
+#include "openbao/tls-error.h"
+
+#include <secerr.h>
+#include <secoid.h>
+#include <sslerr.h>
+
+#include <string.h>
+
+#define BEGIN "-----BEGIN CERTIFICATE-----"
+#define END "-----END CERTIFICATE-----"
+#define VERIFY_FAILED "cannot verify the server's certificate"
+
+struct _ObkCaBundle
+{
+  gint references;
+  CERTCertList *anchors;
+};
+
+/* Adds the certificate of one PEM block. */
+static gboolean
+add_block (ObkCaBundle *bundle, const char *block, gsize length, GError **error)
+{
+  g_autofree char *copy = g_strndup (block, length); /* NSS wants to write to it */
+  CERTCertificate *certificate = CERT_DecodeCertFromPackage (copy, (int)length);
+
+  if (certificate == NULL || CERT_AddCertToListTail (bundle->anchors, certificate) != SECSuccess)
+    {
+      g_clear_pointer (&certificate, CERT_DestroyCertificate);
+      g_set_error_literal (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "a certificate in it cannot be decoded");
+      return FALSE;
+    }
+  return TRUE;
+}
+
+ObkCaBundle *
+obk_ca_bundle_new (const char *pem, gsize length, GError **error)
+{
+  g_autoptr (ObkCaBundle) bundle = g_new0 (ObkCaBundle, 1);
+  const char *at = pem;
+
+  g_return_val_if_fail (pem != NULL && length <= OBK_CA_BUNDLE_MAX_BYTES, NULL);
+
+  bundle->references = 1;
+  bundle->anchors = CERT_NewCertList ();
+  for (;;)
+    {
+      gsize left = length - (gsize)(at - pem);
+      const char *begin = g_strstr_len (at, (gssize)left, BEGIN);
+      const char *end = begin != NULL ? g_strstr_len (begin, (gssize)(left - (gsize)(begin - at)), END) : NULL;
+
+      if (begin == NULL)
+        break;
+      if (end == NULL)
+        {
+          g_set_error_literal (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "its last certificate is cut short");
+          return NULL;
+        }
+      at = end + strlen (END);
+      if (!add_block (bundle, begin, (gsize)(at - begin), error))
+        return NULL;
+    }
+  if (CERT_LIST_EMPTY (bundle->anchors))
+    {
+      g_set_error_literal (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "there is no PEM certificate in it");
+      return NULL;
+    }
+  return g_steal_pointer (&bundle);
+}
+
+ObkCaBundle *
+obk_ca_bundle_ref (ObkCaBundle *bundle)
+{
+  g_return_val_if_fail (bundle != NULL, NULL);
+
+  g_atomic_int_inc (&bundle->references);
+  return bundle;
+}
+
+void
+obk_ca_bundle_unref (ObkCaBundle *bundle)
+{
+  if (bundle == NULL || !g_atomic_int_dec_and_test (&bundle->references))
+    return;
+  CERT_DestroyCertList (bundle->anchors);
+  g_free (bundle);
+}
+
+/* NSS says "expired" of a certificate whose time has not come, too. */
+static gboolean
+refuse_chain (CERTCertificate *certificate, PRErrorCode code, GError **error)
+{
+  PRTime not_before = 0, not_after = 0;
+
+  if (code == SEC_ERROR_EXPIRED_CERTIFICATE && CERT_GetCertTimes (certificate, &not_before, &not_after) == SECSuccess
+      && PR_Now () < not_before)
+    g_set_error_literal (error, OBK_ERROR, OBK_ERROR_TLS_FAILED, VERIFY_FAILED ": certificate not yet valid");
+  else
+    obk_tls_error_set (error, code, VERIFY_FAILED);
+  return FALSE;
+}
+
+/* By NSS' RFC 5280 library, which alone can be told its trust anchors call by call. */
+static gboolean
+verify_chain (ObkCaBundle *bundle, CERTCertificate *certificate, GError **error)
+{
+  CERTRevocationFlags no_revocation = { .leafTests = { 0 } };
+  CERTValInParam in[] = {
+    { .type = cert_pi_trustAnchors, .value.pointer.chain = bundle->anchors },
+    { .type = cert_pi_useOnlyTrustAnchors, .value.scalar.b = PR_TRUE },
+    { .type = cert_pi_useAIACertFetch, .value.scalar.b = PR_FALSE },
+    { .type = cert_pi_revocationFlags, .value.pointer.revocation = &no_revocation },
+    { .type = cert_pi_end },
+  };
+  CERTValOutParam out[] = { { .type = cert_po_end } };
+
+  if (CERT_PKIXVerifyCert (certificate, certificateUsageSSLServer, in, out, NULL) != SECSuccess)
+    return refuse_chain (certificate, PR_GetError (), error);
+  return TRUE;
+}
+
+static gboolean
+verify_name (CERTCertificate *certificate, const char *server_name, GError **error)
+{
+  SECItem names = { .data = NULL };
+
+  /* Without alternative names NSS would go on to the subject's common name. */
+  if (CERT_FindCertExtension (certificate, SEC_OID_X509_SUBJECT_ALT_NAME, &names) == SECSuccess)
+    {
+      SECITEM_FreeItem (&names, PR_FALSE);
+      if (CERT_VerifyCertName (certificate, server_name) == SECSuccess)
+        return TRUE;
+    }
+  g_set_error (error, OBK_ERROR, OBK_ERROR_TLS_FAILED,
+               VERIFY_FAILED ": name mismatch: \"%s\" is not among its alternative names", server_name);
+  return FALSE;
+}
+
+gboolean
+obk_ca_bundle_verify (ObkCaBundle *bundle, CERTCertificate *certificate, const char *server_name, GError **error)
+{
+  g_return_val_if_fail (bundle != NULL && certificate != NULL && server_name != NULL, FALSE);
+
+  return verify_chain (bundle, certificate, error) && verify_name (certificate, server_name, error);
+}

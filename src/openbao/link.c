@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One connection through the tunnel: curl's plain HTTP on one side, TLS to OpenBao on the other. */
+#include "openbao/link.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "openbao/tls.h"
+
+#include <gio/gio.h>
+#include <glib-unix.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READ_EVENTS (EPOLLIN | EPOLLRDHUP)
+#define END_EVENTS (EPOLLRDHUP | EPOLLHUP | EPOLLERR)
+#define IDLE_US (OBK_LINK_IDLE_SECONDS * G_USEC_PER_SEC)
+
+/* A peer that is gone without a word is found out in about a minute. */
+#define KEEPALIVE_IDLE_SECONDS 30
+#define KEEPALIVE_INTERVAL_SECONDS 10
+#define KEEPALIVE_PROBES 3
+
+/* A connection attempt under way; it outlives a link that is closed meanwhile. */
+typedef struct
+{
+  ObkLink *link; /* %NULL when closed */
+  GCancellable *cancellable;
+} Attempt;
+
+/* Bytes that one side has given and the other not yet taken; empty: %NULL. */
+typedef struct
+{
+  ObkSecret *bytes;
+  gsize taken;
+} Rest;
+
+struct _ObkLink
+{
+  guint references;
+  ObkLinkShared *shared;
+  ObkEndpoint *endpoint;
+  ObkLinkReadable readable;
+  gpointer user_data;
+  ObkLinkStage stage;
+  gboolean busy;
+  gboolean retired;
+
+  ObkWatch plain; /* towards curl */
+  ObkWatch net;   /* towards OpenBao */
+  Attempt *attempt;
+  ObkTls *tls;
+  Rest outgoing; /* from curl */
+  Rest incoming; /* from OpenBao */
+  guint64 sent;
+  GError *error;
+
+  ObkTimer idle_timer; /* may be set to an idle time that is over; looked at when it expires */
+  gint64 idle_since_us;
+};
+
+static void
+rest_clear (Rest *rest)
+{
+  g_clear_pointer (&rest->bytes, obk_secret_unref);
+  rest->taken = 0;
+}
+
+static void
+rest_keep (Rest *rest, const char *data, gsize size)
+{
+  rest->bytes = obk_secret_new_copy (data, size);
+  rest->taken = 0;
+}
+
+/* Counts @n as taken. Returns: whether nothing is left */
+static gboolean
+rest_take (Rest *rest, gsize n)
+{
+  rest->taken += n;
+  if (rest->taken < obk_secret_length (rest->bytes))
+    return FALSE;
+  rest_clear (rest);
+  return TRUE;
+}
+
+static void
+close_watched (ObkLink *link, ObkWatch *watch)
+{
+  if (watch->fd < 0)
+    return;
+  obk_poller_remove (link->shared->poller, watch);
+  close (watch->fd);
+  watch->fd = -1;
+}
+
+/* The side of OpenBao only. */
+static void
+close_net (ObkLink *link)
+{
+  if (link->attempt != NULL)
+    {
+      link->attempt->link = NULL;
+      g_cancellable_cancel (link->attempt->cancellable);
+      link->attempt = NULL;
+    }
+  g_clear_pointer (&link->tls, obk_tls_free);
+  close_watched (link, &link->net);
+  rest_clear (&link->outgoing);
+}
+
+void
+obk_link_close (ObkLink *link)
+{
+  g_return_if_fail (link != NULL);
+
+  close_net (link);
+  close_watched (link, &link->plain);
+  rest_clear (&link->incoming);
+  obk_poller_cancel_timer (link->shared->poller, &link->idle_timer);
+  link->stage = OBK_LINK_CLOSED;
+}
+
+/* OpenBao has gone. Curl gets what there is to deliver and then the end of the stream. @error: (nullable) (transfer
+ * full): the cause */
+static void
+end (ObkLink *link, GError *error)
+{
+  if (error != NULL)
+    g_prefix_error (&error, "\"%s\": ", obk_endpoint_authority (link->endpoint));
+  link->error = error;
+  close_net (link);
+  link->stage = OBK_LINK_ENDED;
+  if (!link->busy)
+    obk_link_close (link);
+  else if (link->incoming.bytes == NULL)
+    shutdown (link->plain.fd, SHUT_WR); /* not close(): what curl still writes would make it lose what it can read */
+}
+
+/* Gives @data to TLS; what is not taken is kept. */
+static void
+send_out (ObkLink *link, const char *data, gsize size)
+{
+  g_autoptr (GError) error = NULL;
+  gsize n = 0;
+  ObkTlsResult result = obk_tls_write (link->tls, data, size, &n, &error);
+
+  link->sent += size; /* as far as one can know */
+  if (result == OBK_TLS_FAILED)
+    end (link, g_steal_pointer (&error));
+  else if (n < size)
+    rest_keep (&link->outgoing, data + n, size - n);
+}
+
+/* Returns: whether nothing is held up any more */
+static gboolean
+flush_out (ObkLink *link)
+{
+  g_autoptr (GError) error = NULL;
+  Rest *rest = &link->outgoing;
+  gsize n = 0;
+
+  if (rest->bytes == NULL)
+    return TRUE;
+  if (obk_tls_write (link->tls, obk_secret_data (rest->bytes) + rest->taken,
+                     obk_secret_length (rest->bytes) - rest->taken, &n, &error)
+      != OBK_TLS_FAILED)
+    return rest_take (rest, n);
+  end (link, g_steal_pointer (&error));
+  return FALSE;
+}
+
+/* From curl to OpenBao, as long as both go on. */
+static void
+pass_out (ObkLink *link)
+{
+  char *scratch = obk_secret_writable (link->shared->scratch);
+  gsize size = obk_secret_capacity (link->shared->scratch);
+
+  while (link->stage == OBK_LINK_OPEN && flush_out (link))
+    {
+      ssize_t n = TEMP_FAILURE_RETRY (recv (link->plain.fd, scratch, size, 0));
+
+      if (n < 0 && errno == EAGAIN)
+        break;
+      if (n <= 0)
+        {
+          obk_link_close (link); /* curl wants no more of it */
+          break;
+        }
+      send_out (link, scratch, (gsize)n);
+      obk_wipe (scratch, (gsize)n);
+      if ((gsize)n < size) /* all there was; more comes with an event, and curl's closing by a call */
+        break;
+    }
+}
+
+/* Returns: bytes that curl's side has taken; all but those that fit count as taken when it has gone */
+static gsize
+write_plain (ObkLink *link, const char *data, gsize size)
+{
+  ssize_t n = TEMP_FAILURE_RETRY (send (link->plain.fd, data, size, MSG_NOSIGNAL));
+
+  if (n < 0)
+    return errno == EAGAIN ? 0 : size;
+  return (gsize)n;
+}
+
+/* Returns: whether nothing is held up any more */
+static gboolean
+flush_in (ObkLink *link)
+{
+  Rest *rest = &link->incoming;
+
+  return rest->bytes == NULL
+         || rest_take (rest, write_plain (link, obk_secret_data (rest->bytes) + rest->taken,
+                                          obk_secret_length (rest->bytes) - rest->taken));
+}
+
+static void
+deliver (ObkLink *link, const char *data, gsize size)
+{
+  gsize n = 0;
+
+  if (!link->busy)
+    {
+      /* It would be taken for the answer to the next request. */
+      end (link, g_error_new_literal (OBK_ERROR, OBK_ERROR_CONNECTION_FAILED, "the server spoke without being asked"));
+      return;
+    }
+  n = write_plain (link, data, size);
+  if (n < size)
+    rest_keep (&link->incoming, data + n, size - n);
+}
+
+/* From OpenBao to curl, as long as both go on. Returns: whether curl has something to see */
+static gboolean
+pass_in (ObkLink *link)
+{
+  char *scratch = obk_secret_writable (link->shared->scratch);
+  gsize size = obk_secret_capacity (link->shared->scratch);
+  gboolean news = FALSE;
+
+  while (link->stage == OBK_LINK_OPEN && flush_in (link))
+    {
+      g_autoptr (GError) error = NULL;
+      gsize n = 0;
+      ObkTlsResult result = obk_tls_read (link->tls, scratch, size, &n, &error);
+
+      if (result == OBK_TLS_AGAIN)
+        break;
+      news = TRUE;
+      if (result == OBK_TLS_DONE)
+        deliver (link, scratch, n);
+      else
+        end (link, g_steal_pointer (&error));
+      obk_wipe (scratch, n);
+    }
+  return news;
+}
+
+/* After the end: delivers the rest and throws away what curl writes, until it closes. */
+static void
+linger (ObkLink *link)
+{
+  char *scratch = obk_secret_writable (link->shared->scratch);
+  ssize_t n = 0;
+
+  if (link->incoming.bytes != NULL && flush_in (link))
+    shutdown (link->plain.fd, SHUT_WR);
+  do
+    {
+      n = TEMP_FAILURE_RETRY (recv (link->plain.fd, scratch, obk_secret_capacity (link->shared->scratch), 0));
+      obk_wipe (scratch, n > 0 ? (gsize)n : 0);
+    }
+  while (n > 0);
+  if (n == 0 || errno != EAGAIN)
+    obk_link_close (link);
+}
+
+static void
+update_watches (ObkLink *link)
+{
+  if (link->net.events != 0 && link->tls != NULL)
+    obk_poller_modify (link->shared->poller, &link->net,
+                       READ_EVENTS | (obk_tls_wants_write (link->tls) ? EPOLLOUT : 0));
+  if (link->plain.events != 0)
+    obk_poller_modify (link->shared->poller, &link->plain, READ_EVENTS | (link->incoming.bytes != NULL ? EPOLLOUT : 0));
+}
+
+/* The network has moved. Returns: whether curl has something to see */
+static gboolean
+progress (ObkLink *link)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean news = FALSE;
+
+  if (link->stage == OBK_LINK_HANDSHAKE)
+    switch (obk_tls_handshake (link->tls, &error))
+      {
+      case OBK_TLS_DONE:
+        link->stage = OBK_LINK_OPEN;
+        pass_out (link); /* the request has been waiting */
+        break;
+      case OBK_TLS_AGAIN:
+        break;
+      default:
+        end (link, g_steal_pointer (&error));
+        return TRUE;
+      }
+  if (link->stage == OBK_LINK_OPEN)
+    {
+      if (link->outgoing.bytes != NULL)
+        pass_out (link);
+      news = pass_in (link);
+    }
+  return news;
+}
+
+static void
+net_ready (ObkWatch *watch, guint32 events)
+{
+  ObkLink *link = OBK_CONTAINER_OF (watch, ObkLink, net);
+  gboolean news = FALSE;
+
+  obk_tls_readable (link->tls, (events & END_EVENTS) != 0);
+  news = progress (link);
+  update_watches (link);
+  if (news)
+    link->readable (link->user_data); /* last: it may send the next request through here, or close us */
+}
+
+static void
+plain_ready (ObkWatch *watch, guint32 events)
+{
+  ObkLink *link = OBK_CONTAINER_OF (watch, ObkLink, plain);
+
+  if (link->stage == OBK_LINK_OPEN)
+    {
+      pass_out (link);
+      if ((events & EPOLLOUT) != 0)
+        pass_in (link); /* curl's own watch tells it of what it gets */
+    }
+  else if (link->stage == OBK_LINK_ENDED)
+    linger (link);
+  update_watches (link);
+}
+
+void
+obk_link_step (ObkLink *link)
+{
+  g_return_if_fail (link != NULL);
+
+  if (link->stage != OBK_LINK_OPEN)
+    return;
+  pass_out (link);
+  update_watches (link);
+}
+
+/* Takes over the connected descriptor of @connection. */
+static gboolean
+take_descriptor (ObkLink *link, GSocketConnection *connection, GError **error)
+{
+  static const struct
+  {
+    int level, option, value;
+  } options[] = {
+    { IPPROTO_TCP, TCP_NODELAY, 1 },
+    { SOL_SOCKET, SO_KEEPALIVE, 1 },
+    { IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS },
+    { IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS },
+    { IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES },
+  };
+  int fd = fcntl (g_socket_get_fd (g_socket_connection_get_socket (connection)), F_DUPFD_CLOEXEC, 0);
+
+  if (fd < 0 || !g_unix_set_fd_nonblocking (fd, TRUE, NULL))
+    {
+      g_set_error (error, OBK_ERROR, OBK_ERROR_CONNECTION_FAILED, "cannot use the connection: %s", g_strerror (errno));
+      return FALSE;
+    }
+  for (gsize i = 0; i < G_N_ELEMENTS (options); i++)
+    setsockopt (fd, options[i].level, options[i].option, &options[i].value, sizeof options[i].value);
+  link->net.fd = fd;
+  return TRUE;
+}
+
+static gboolean
+start_tls (ObkLink *link, GSocketConnection *connection, GError **error)
+{
+  if (!take_descriptor (link, connection, error))
+    return FALSE;
+  link->tls = obk_tls_new (link->net.fd, obk_endpoint_tls_server_name (link->endpoint),
+                           obk_trust_bundle (link->shared->trust), error);
+  if (link->tls == NULL || !obk_poller_add (link->shared->poller, &link->net, READ_EVENTS, error))
+    return FALSE;
+  link->stage = OBK_LINK_HANDSHAKE;
+  return TRUE;
+}
+
+static GError *
+connect_error (const GError *cause)
+{
+  gboolean dns = cause->domain == G_RESOLVER_ERROR;
+
+  return g_error_new (OBK_ERROR, dns ? OBK_ERROR_DNS_FAILED : OBK_ERROR_CONNECTION_FAILED, "cannot %s: %s",
+                      dns ? "resolve the name" : "connect", cause->message);
+}
+
+static void
+connected (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Attempt *attempt = user_data;
+  ObkLink *link = attempt->link;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSocketConnection) connection = g_socket_client_connect_finish (G_SOCKET_CLIENT (source), result, &error);
+  gboolean news = FALSE;
+
+  g_object_unref (attempt->cancellable);
+  g_free (attempt);
+  if (link == NULL) /* closed meanwhile */
+    return;
+  link->attempt = NULL;
+  if (connection == NULL)
+    end (link, connect_error (error));
+  else if (!start_tls (link, connection, &error))
+    end (link, g_steal_pointer (&error));
+  news = link->stage != OBK_LINK_HANDSHAKE || progress (link);
+  update_watches (link);
+  if (news)
+    link->readable (link->user_data);
+}
+
+void
+obk_link_start (ObkLink *link, int plain_fd)
+{
+  g_autoptr (GSocketClient) client = g_socket_client_new ();
+  g_autoptr (GSocketConnectable) address = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_return_if_fail (link != NULL && link->stage == OBK_LINK_WAITING);
+
+  link->plain.fd = plain_fd;
+  if (!obk_poller_add (link->shared->poller, &link->plain, READ_EVENTS, &error))
+    {
+      end (link, g_steal_pointer (&error));
+      return;
+    }
+  link->stage = OBK_LINK_CONNECTING;
+  link->attempt = g_new0 (Attempt, 1);
+  link->attempt->link = link;
+  link->attempt->cancellable = g_cancellable_new ();
+  /* Takes an IP address as it is, and tries the addresses of a name in turn, the next when one is slow. */
+  address = g_network_address_new (obk_endpoint_host (link->endpoint), obk_endpoint_port (link->endpoint));
+  g_socket_client_set_enable_proxy (client, FALSE);
+  g_socket_client_connect_async (client, address, link->attempt->cancellable, connected, link->attempt);
+}
+
+static void
+idle_expired (ObkTimer *timer)
+{
+  ObkLink *link = OBK_CONTAINER_OF (timer, ObkLink, idle_timer);
+
+  if (link->busy)
+    return;
+  if (obk_clock_boot_us () - link->idle_since_us >= IDLE_US)
+    obk_link_close (link);
+  else
+    obk_poller_set_timer (link->shared->poller, timer, link->idle_since_us + IDLE_US);
+}
+
+void
+obk_link_set_busy (ObkLink *link, gboolean busy)
+{
+  g_return_if_fail (link != NULL);
+
+  if (link->busy == busy || link->stage == OBK_LINK_CLOSED)
+    return;
+  link->busy = busy;
+  if (busy)
+    return;
+  if (link->retired || link->stage != OBK_LINK_OPEN)
+    {
+      obk_link_close (link);
+      return;
+    }
+  link->idle_since_us = obk_clock_boot_us ();
+  if (link->idle_timer.position == 0)
+    obk_poller_set_timer (link->shared->poller, &link->idle_timer, link->idle_since_us + IDLE_US);
+}
+
+void
+obk_link_retire (ObkLink *link)
+{
+  g_return_if_fail (link != NULL);
+
+  link->retired = TRUE;
+  if (!link->busy)
+    obk_link_close (link);
+}
+
+ObkLink *
+obk_link_new (ObkLinkShared *shared, ObkEndpoint *endpoint, ObkLinkReadable readable, gpointer user_data)
+{
+  ObkLink *link = g_new0 (ObkLink, 1);
+
+  link->references = 1;
+  link->shared = shared;
+  link->endpoint = obk_endpoint_ref (endpoint);
+  link->readable = readable;
+  link->user_data = user_data;
+  link->busy = TRUE;
+  link->plain = (ObkWatch){ .fd = -1, .ready = plain_ready };
+  link->net = (ObkWatch){ .fd = -1, .ready = net_ready };
+  link->idle_timer.expired = idle_expired;
+  return link;
+}
+
+ObkLink *
+obk_link_ref (ObkLink *link)
+{
+  g_return_val_if_fail (link != NULL, NULL);
+
+  link->references++;
+  return link;
+}
+
+static void
+link_free (gpointer data)
+{
+  ObkLink *link = data;
+
+  obk_endpoint_unref (link->endpoint);
+  g_clear_error (&link->error);
+  g_free (link);
+}
+
+void
+obk_link_unref (ObkLink *link)
+{
+  if (link == NULL || --link->references > 0)
+    return;
+  obk_link_close (link);
+  obk_poller_defer_free (link->shared->poller, link, link_free);
+}
+
+ObkLinkStage
+obk_link_stage (const ObkLink *link)
+{
+  return link->stage;
+}
+
+guint64
+obk_link_sent (const ObkLink *link)
+{
+  return link->sent;
+}
+
+const GError *
+obk_link_error (const ObkLink *link)
+{
+  return link->error;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NSS for the whole process: started once, without databases, under the system's crypto policy. */
+#pragma once
+
+#include <glib.h>
+
+#include <cert.h>
+
+G_BEGIN_DECLS
+
+/**
+ * obk_nss_start:
+ * @fips: whether NSS must run in FIPS mode
+ * @error: OBK_ERROR_TLS_FAILED, also when FIPS mode is asked for and cannot be had
+ *
+ * Safe to call from any thread and more than once. NSS is never shut down: other threads may hold its
+ * objects, and a process that ends needs no cleaning. FIPS mode once entered is not left.
+ */
+gboolean obk_nss_start (gboolean fips, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (CERTCertificate, CERT_DestroyCertificate)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (CERTCertList, CERT_DestroyCertList)
+
+G_END_DECLS

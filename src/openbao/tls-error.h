@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NSS' and NSPR's error numbers in words that an operator can act on. */
+#pragma once
+
+#include <glib.h>
+
+#include <prerror.h>
+
+G_BEGIN_DECLS
+
+/**
+ * obk_tls_error_set:
+ * @error: OBK_ERROR_CONNECTION_FAILED when @code is of the connection below TLS, else OBK_ERROR_TLS_FAILED
+ * @code: PR_GetError()
+ * @what: what failed; the text becomes "WHAT: CAUSE"
+ */
+void obk_tls_error_set (GError **error, PRErrorCode code, const char *what);
+
+G_END_DECLS
