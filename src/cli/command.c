@@ -14,6 +14,9 @@
 #include <string.h>
 
 static const ObkCommand *const commands[] = {
+  &obk_command_config,
+  &obk_command_config_schema,
+  &obk_command_policy_openbao,
   &obk_command_version,
 };
 

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration's JSON Schema, made from the field table. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/**
+ * obk_config_schema:
+ *
+ * JSON Schema, draft 2020-12. It knows what stands in the field table: names, types, defaults, patterns, limits, and
+ * what is required when. Rules between fields (obk_draft_check()) are beyond it, so that it accepts a little more than
+ * we do.
+ *
+ * Returns: (transfer full): the schema, indented, with a newline at the end
+ */
+char *obk_config_schema (void);
+
+G_END_DECLS
