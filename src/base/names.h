@@ -76,6 +76,27 @@
 #define OBK_STATUS_OK "ok"
 #define OBK_STATUS_ERROR "error"
 
+/* Why Status is unhealthy (spec observability.md, "Health") */
+#define OBK_REASON_STATE_UNAVAILABLE "state_unavailable"
+#define OBK_REASON_STATUS_STALE "status_stale"
+#define OBK_REASON_METADATA_READ_FAILED "metadata_read_failed"
+#define OBK_REASON_UPSERT_CHECK_FAILED "upsert_check_failed"
+#define OBK_REASON_UPSERT_ALLOWED "upsert_allowed"
+#define OBK_REASON_PROFILE_INVALID "profile_invalid"
+#define OBK_REASON_VERSION_ROLLBACK "version_rollback"
+#define OBK_REASON_STATE_SAVE_FAILED "state_save_failed"
+#define OBK_REASON_VERSION_LOST "version_lost"
+#define OBK_REASON_CREATION_TIME_CHANGED "creation_time_changed"
+#define OBK_REASON_MINIMUM_ABOVE_RETAINED "minimum_above_retained"
+#define OBK_REASON_STANDBY_LAGGING "standby_lagging"
+#define OBK_REASON_ENCRYPTION_BLOCKED "encryption_blocked"
+#define OBK_REASON_DEEP_PROBE_PENDING "deep_probe_pending"
+#define OBK_REASON_DEEP_PROBE_FAILED "deep_probe_failed"
+#define OBK_REASON_DEEP_PROBE_INVALID "deep_probe_invalid"
+#define OBK_REASON_CANARY_FAILED "canary_failed"
+#define OBK_REASON_CIRCUIT_BREAKER_OPEN "circuit_breaker_open"
+#define OBK_REASON_AUTH_FAILED "auth_failed"
+
 /* OpenBao operations (spec openbao.md) */
 #define OBK_OPERATION_JWT_LOGIN "jwt login"
 #define OBK_OPERATION_CERT_LOGIN "cert login"

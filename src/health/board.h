@@ -4,9 +4,9 @@
 
 #include <glib.h>
 
+#include "health/keyring.h"
 #include "identity/key-identity.h"
 #include "identity/scope.h"
-#include "registry/state.h"
 
 G_BEGIN_DECLS
 
@@ -17,6 +17,16 @@ G_BEGIN_DECLS
  */
 typedef struct _ObkBoard ObkBoard;
 
+/* What a board says; everything is copied or referenced. */
+typedef struct
+{
+  ObkKeyring *keyring;      /* (nullable): %NULL before a registry is loaded */
+  const char *reason;       /* static: "" when all conditions but freshness hold, else the first that fails */
+  const char *stale_reason; /* static: why the probes fail of late, or "": told once freshness has run out */
+  gint64 fresh_until_us;    /* when the last good metadata probe becomes too old; 0 when none passed yet */
+} ObkBoardFacts;
+
+ObkBoard *obk_board_new (const ObkScope *scope, const ObkBoardFacts *facts);
 ObkBoard *obk_board_ref (ObkBoard *board);
 void obk_board_unref (ObkBoard *board);
 
@@ -39,6 +49,7 @@ ObkBoardSlot *obk_board_slot_new (const ObkScope *scope);
 void obk_board_slot_free (ObkBoardSlot *slot);
 /* Returns: (transfer full): never %NULL; nothing loaded at first */
 ObkBoard *obk_board_slot_get (ObkBoardSlot *slot);
+void obk_board_slot_set (ObkBoardSlot *slot, ObkBoard *board);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkBoard, obk_board_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkBoardSlot, obk_board_slot_free)

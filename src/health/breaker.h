@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* When one kind of probe tries next: its interval, quick retries, and the circuit breaker. Pure. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  gint64 interval_us; /* between probes while all is well */
+  gint64 retry_us;    /* while Status is unhealthy */
+} ObkBreakerPace;
+
+/* A plain value, zeroed at first. */
+typedef struct
+{
+  guint failures; /* in a row, while Status was unhealthy */
+} ObkBreaker;
+
+/**
+ * obk_breaker_next:
+ * @passed: whether the probe that just ended passed
+ * @healthy: Status after it
+ * @random: in [0, 1)
+ *
+ * The breaker spares an OpenBao that is in trouble a storm of quick retries. While Status is still healthy the
+ * probes go at their interval anyway, so failures count only when it is not: an outage that ends in time is then
+ * always noticed before Status goes stale.
+ *
+ * Source: spec openbao.md, "Retry timing".
+ *
+ * Returns: microseconds to wait before the next probe
+ */
+gint64 obk_breaker_next (ObkBreaker *breaker, const ObkBreakerPace *pace, gboolean passed, gboolean healthy,
+                         double random);
+
+/* Whether it is open: the probe waits, and Status is unhealthy for it. */
+gboolean obk_breaker_is_open (const ObkBreaker *breaker);
+
+G_END_DECLS
