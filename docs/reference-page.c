@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Prints docs/configuration.md, made from the field table. Part of the build, not of the product. */
+#include "base/names.h"
+#include "config/field.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char introduction[]
+    = "# Configuration\n"
+      "\n"
+      "<!-- Made from src/config/field-table.c: change that, then run \"meson compile -C build reference-page\". -->\n"
+      "\n"
+      "One YAML file, `" OBK_DEFAULT_CONFIG
+      "` unless `--config` or `BAO_KMS_PROVIDER_CONFIG` names another one, of at\n"
+      "most 256 KiB of UTF-8; JSON is YAML too. It must belong to root or to the service's user, must not be a "
+      "symbolic\n"
+      "link, and nobody but its owner may write it, nor anyone outside its group read it.\n"
+      "\n"
+      "Unknown and duplicate fields, anchors, aliases, tags and further documents are refused. `bao-kms-provider "
+      "config`\n"
+      "lists everything that is wrong, with line and column, or shows the resolved configuration with the origin of "
+      "each\n"
+      "value; `bao-kms-provider config schema` prints a JSON Schema for editors.\n"
+      "\n"
+      "Durations are written like `90s`, `1h30m`, `500ms`, `0s`; a number needs its unit. A string that looks like a "
+      "number\n"
+      "or like `true`, `yes`, `off` is written in quotes. A field without a value is as if it were not there.\n"
+      "\n"
+      "`credential:NAME` stands for the systemd credential of that name, `$CREDENTIALS_DIRECTORY/NAME`. systemd copies "
+      "it\n"
+      "when the service starts: for a JWT that something renews it is the wrong choice.\n"
+      "\n"
+      "These override the file, an option before a variable; an empty variable counts as none:\n"
+      "\n"
+      "| field | option | variable |\n"
+      "|---|---|---|\n"
+      "| `logging.level` | `--log-level` | `BAO_KMS_PROVIDER_LOG_LEVEL`, else `BAO_KMS_PROVIDER_LOGGING_LEVEL` |\n"
+      "| `server.metricsAddress` | `--metrics-address` | `BAO_KMS_PROVIDER_SERVER_METRICS_ADDRESS`, else "
+      "`BAO_KMS_PROVIDER_SERVER_METRICSADDRESS` |\n"
+      "| `server.healthAddress` | `--health-address` | `BAO_KMS_PROVIDER_SERVER_HEALTH_ADDRESS`, else "
+      "`BAO_KMS_PROVIDER_SERVER_HEALTHADDRESS` |\n"
+      "\n"
+      "Approved directories for `server.socketPath` are `/run/openbao-kms` and `/var/run/openbao-kms`, unless meson was\n"
+      "given other `socket_directories`.\n";
+
+static const char *
+type_name (ObkConfigType type)
+{
+  static const char *const names[] = {
+    [OBK_TYPE_STRING] = "string",     [OBK_TYPE_STRINGS] = "list of strings", [OBK_TYPE_UIDS] = "list of uids",
+    [OBK_TYPE_INTEGER] = "number",    [OBK_TYPE_BOOLEAN] = "boolean",         [OBK_TYPE_DURATION] = "duration",
+    [OBK_TYPE_CHOICE] = "one of few", [OBK_TYPE_MODE] = "octal mode",
+  };
+
+  return names[type];
+}
+
+static void
+add (GPtrArray *parts, char *part)
+{
+  g_ptr_array_add (parts, part);
+}
+
+/* Returns: (transfer full): all that the field must hold to */
+static char *
+rules_of (const ObkConfigField *field)
+{
+  g_autoptr (GPtrArray) parts = g_ptr_array_new_with_free_func (g_free);
+  gboolean is_list = field->type == OBK_TYPE_STRINGS || field->type == OBK_TYPE_UIDS;
+
+  if (field->choices != NULL)
+    {
+      g_autofree char *choices = g_strjoinv ("`, `", (GStrv)field->choices);
+
+      add (parts, g_strdup_printf ("`%s`", choices));
+    }
+  if (field->rule != NULL)
+    add (parts, g_strdup_printf ("%s%s", is_list ? "each: " : "", field->rule->text));
+  if (field->type == OBK_TYPE_MODE)
+    add (parts, g_strdup ("no world access, no execute bit"));
+  if (field->type == OBK_TYPE_DURATION)
+    add (parts, g_strdup (field->min > 0 ? "> 0" : ">= 0"));
+  if (field->type == OBK_TYPE_INTEGER && field->max == G_MAXINT32)
+    add (parts, g_strdup_printf (">= %" G_GINT64_FORMAT, field->min));
+  else if (field->type == OBK_TYPE_INTEGER)
+    add (parts, g_strdup_printf ("%" G_GINT64_FORMAT "..%" G_GINT64_FORMAT, field->min, field->max));
+  if (is_list)
+    add (parts, g_strdup_printf ("at most %" G_GINT64_FORMAT, field->max));
+  if (field->note != NULL)
+    add (parts, g_strdup (field->note));
+  g_ptr_array_add (parts, NULL);
+  return g_strjoinv ("; ", (GStrv)parts->pdata);
+}
+
+/* Returns: (transfer full): the default, or when the field is required */
+static char *
+default_of (const ObkConfigField *field)
+{
+  if (field->preset != NULL)
+    return g_strdup_printf ("`%s`", field->preset);
+  if (field->required == OBK_REQUIRED_NEVER)
+    return g_strdup ("none");
+  if (field->required == OBK_REQUIRED_ALWAYS)
+    return g_strdup ("required");
+  return g_strdup_printf ("required %s", obk_condition_get (field->required)->text);
+}
+
+static gsize
+section_length (const char *name)
+{
+  const char *dot = strrchr (name, '.');
+
+  return dot != NULL ? (gsize)(dot - name) : 0;
+}
+
+static void
+print_heading (const char *name, gsize length)
+{
+  if (length > 0)
+    printf ("\n## %.*s\n", (int)length, name);
+  else
+    printf ("\n## Top\n");
+  printf ("\n| field | type | default | rule | meaning |\n|---|---|---|---|---|\n");
+}
+
+int
+main (void)
+{
+  const char *last = NULL;
+
+  fputs (introduction, stdout);
+  for (gsize i = 0; i < obk_config_n_fields (); i++)
+    {
+      const ObkConfigField *field = &obk_config_fields[i];
+      gsize length = section_length (field->name);
+      g_autofree char *preset = default_of (field);
+      g_autofree char *rules = rules_of (field);
+
+      if (last == NULL || section_length (last) != length || strncmp (last, field->name, length) != 0)
+        print_heading (field->name, length);
+      printf ("| `%s` | %s | %s | %s | %s |\n", field->name, type_name (field->type), preset, rules, field->help);
+      last = field->name;
+    }
+  return fflush (stdout) == 0 ? 0 : 1;
+}
