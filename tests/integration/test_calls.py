@@ -52,10 +52,10 @@ def test_a_message_beyond_the_limit(client):
     assert client.status().healthz == "ok"
 
 
-@pytest.mark.parametrize("authority", [
+@pytest.mark.parametrize("name", [
     None, "", "localhost", "/run/openbao-kms/kms.sock", "%2Frun%2Fopenbao-kms%2Fkms.sock", "kms.example:443"])
-def test_any_authority(provider, authority):
-    client = provider.client(authority=authority)
+def test_any_authority(provider, name):
+    client = provider.client(authority=name)
     assert client.status().healthz == "ok"
     assert client.decrypt(client.encrypt(b"text")) == b"text"
 

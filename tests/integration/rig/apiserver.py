@@ -6,11 +6,10 @@ import json
 import os
 import pathlib
 import ssl
-import subprocess
 import urllib.error
 import urllib.request
 
-from .pki import write_private
+from .pki import service_account_key, write_private
 from .process import Process, free_port, wait_until
 
 
@@ -33,9 +32,7 @@ class ApiServer:
         self.port, self.etcd_port, self.peer_port = free_port(), free_port(), free_port()
         self.etcd = self.process = None
         self._tls = ssl._create_unverified_context()  # the API server made its own certificate, on loopback
-        key = self.directory / "sa.key"
-        subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key],
-                       check=True, stderr=subprocess.DEVNULL)
+        service_account_key(self.directory / "sa.key")
         write_private(self.directory / "tokens.csv", f"{self.token},admin,admin,system:masters\n")
         kms = {"apiVersion": "v2", "name": kms_name, "endpoint": f"unix://{socket}", "timeout": timeout}
         write_private(self.directory / "encryption.json", json.dumps({

@@ -30,6 +30,13 @@ def _pem_key(key):
                              serialization.NoEncryption())
 
 
+def service_account_key(path):
+    """A new key in the only PEM form that kube-apiserver reads both halves from."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return write_private(path, key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()))
+
+
 def _general_name(name):
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
