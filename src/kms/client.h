@@ -24,7 +24,12 @@ typedef struct
   GHashTable *annotations; /* char * -> GBytes * */
 } ObkKmsEncrypted;
 
-ObkKmsClient *obk_kms_client_new (const char *socket_path, GError **error);
+/**
+ * obk_kms_client_new:
+ * @timeout_us: how long to wait for a place in the queue of a socket that accepts none at the moment
+ * @error: OBK_ERROR_SOCKET_UNAVAILABLE, saying what is wrong with the socket
+ */
+ObkKmsClient *obk_kms_client_new (const char *socket_path, gint64 timeout_us, GError **error);
 void obk_kms_client_free (ObkKmsClient *client);
 
 /* Each: @timeout_us bounds the call; @error: the class that fits the gRPC status, its text holding code and message. */

@@ -4,6 +4,7 @@
 
 #include <glib.h>
 
+#include "base/poller.h"
 #include "health/board.h"
 #include "kms/service.h"
 
@@ -13,13 +14,20 @@ typedef struct _ObkGrpcServer ObkGrpcServer;
 
 /**
  * obk_grpc_server_new:
+ * @max_status: Status calls whose answer is not yet out, beyond the queue that each method has
+ * @error: OBK_ERROR_UNKNOWN when the process is out of descriptors or threads
  *
  * One thread drains the completion queue and answers Status from the board; Encrypt and Decrypt go to the main
- * context that is the thread default here, and to @service.
+ * context of @poller, and to @service.
  */
-ObkGrpcServer *obk_grpc_server_new (ObkBoardSlot *board, ObkService *service, guint max_status, GError **error);
+ObkGrpcServer *obk_grpc_server_new (ObkPoller *poller, ObkBoardSlot *board, ObkService *service, guint max_status,
+                                    GError **error);
 
-/* Takes over @fd (also on failure): connected, checked, non-blocking. */
+/**
+ * obk_grpc_server_add_connection:
+ * @fd: taken over (also on failure): connected, checked, non-blocking
+ * @error: OBK_ERROR_CONCURRENCY_LIMIT
+ */
 gboolean obk_grpc_server_add_connection (ObkGrpcServer *server, int fd, GError **error);
 
 /* No new calls; running ones may go on. @drained is called on the main context when none is left. */

@@ -4,6 +4,8 @@
 
 #include <glib.h>
 
+#include "base/poller.h"
+
 G_BEGIN_DECLS
 
 typedef struct _ObkListener ObkListener;
@@ -11,6 +13,7 @@ typedef struct _ObkListener ObkListener;
 typedef struct
 {
   const char *path;
+  const char *const *directories; /* below which @path may lie, %NULL-ended; %NULL: those of the build */
   guint mode;
   const char *group;           /* name or decimal gid */
   const guint32 *allowed_uids; /* empty: root, ourselves, and members of the group */
@@ -25,15 +28,17 @@ typedef void (*ObkListenerAccepted) (int fd, gpointer user_data);
  * @error: OBK_ERROR_SOCKET_UNAVAILABLE, one message a cause (spec kms-v2.md, "Who may connect")
  *
  * Takes the sockets that systemd passed (LISTEN_FDS) as they are, or makes its own by rename. Accepts on the main
- * context that is the thread default here.
+ * context of @poller.
  */
-ObkListener *obk_listener_new (const ObkListenerOptions *options, ObkListenerAccepted accepted, gpointer user_data,
-                               GError **error);
+ObkListener *obk_listener_new (ObkPoller *poller, const ObkListenerOptions *options, ObkListenerAccepted accepted,
+                               gpointer user_data, GError **error);
 
 /* Accepts no more; a socket of our own is removed from its place. */
 void obk_listener_free (ObkListener *listener);
 
+/* For metrics: peers that were refused; dead sockets that were found in our place and removed */
 guint64 obk_listener_refused_peers (const ObkListener *listener);
+guint64 obk_listener_stale_removed (const ObkListener *listener);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkListener, obk_listener_free)
 
