@@ -356,7 +356,10 @@ check_scope (const ObkScope *found, const ObkScope *wanted, GError **error)
     member = NAMESPACE;
   else if (!g_str_equal (found->mount_id, wanted->mount_id))
     member = MOUNT_ID;
-  return refuse (error, "its snapshots are of another identity scope than the configuration's: \"%s\" differs", member);
+  return refuse (error,
+                 "its snapshots are of another identity scope than the configuration's: \"%s\" differs; if it is the "
+                 "configuration that is wrong, set it back",
+                 member);
 }
 
 ObkState *

@@ -160,18 +160,16 @@ give_to_owner (const ObkStateDirectory *directory, int fd)
   return fchown (fd, directory->uid, directory->gid) == 0 || (errno == EPERM && geteuid () != 0);
 }
 
-/* Returns: a descriptor, or -1 with errno */
+/* Only for reading: flock() asks no more, and a file system can be made read-only meanwhile. Returns: -1 with errno */
 static int
 open_or_make_lock (const ObkStateDirectory *directory)
 {
   const char *name = name_of (directory->lock_path);
-  int fd = TEMP_FAILURE_RETRY (openat (directory->fd, name, O_RDWR | OPEN_FLAGS));
+  int fd = TEMP_FAILURE_RETRY (openat (directory->fd, name, O_RDONLY | OPEN_FLAGS));
 
-  if (fd < 0 && errno == EROFS) /* what is there can be locked all the same */
-    fd = TEMP_FAILURE_RETRY (openat (directory->fd, name, O_RDONLY | OPEN_FLAGS));
   if (fd >= 0 || errno != ENOENT)
     return fd;
-  fd = TEMP_FAILURE_RETRY (openat (directory->fd, name, O_RDWR | O_CREAT | O_EXCL | OPEN_FLAGS, LOCK_MODE));
+  fd = TEMP_FAILURE_RETRY (openat (directory->fd, name, O_RDONLY | O_CREAT | O_EXCL | OPEN_FLAGS, LOCK_MODE));
   if (fd >= 0 && (!give_to_owner (directory, fd) || fchmod (fd, LOCK_MODE) != 0))
     {
       int cause = errno;

@@ -381,7 +381,7 @@ job_free (gpointer data)
 {
   Job *job = data;
 
-  obk_store_free (job->store);
+  g_clear_pointer (&job->store, obk_store_free);
   obk_state_free (job->state);
   g_free (job);
 }
@@ -391,8 +391,10 @@ save_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cance
 {
   GError *error = NULL;
   Job *job = data;
+  gboolean saved = obk_store_save (job->store, job->state, &error);
 
-  if (obk_store_save (job->store, job->state, &error))
+  g_clear_pointer (&job->store, obk_store_free); /* before the answer: with the last one the lock is given back */
+  if (saved)
     g_task_return_pointer (task, g_steal_pointer (&job->state), (GDestroyNotify)obk_state_free);
   else
     g_task_return_error (task, error);

@@ -391,8 +391,10 @@ test_refuses_scope (void)
     {
       ObkScope scope = scope_of (document);
       g_autoptr (GError) error = NULL;
-      g_autofree char *wanted = g_strdup_printf (
-          "its snapshots are of another identity scope than the configuration's: \"%s\" differs", cases[i].name);
+      g_autofree char *wanted
+          = g_strdup_printf ("its snapshots are of another identity scope than the configuration's: \"%s\" differs; if "
+                             "it is the configuration that is wrong, set it back",
+                             cases[i].name);
 
       G_STRUCT_MEMBER (const char *, &scope, cases[i].offset) = cases[i].value;
       g_assert_null (obk_document_read_state (text, strlen (text), &scope, &error));
