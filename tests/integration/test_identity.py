@@ -14,7 +14,7 @@ SCOPES = {
     "unicode": Scope("anbieter-ß-日本", "кластер-🔐", "bao-ñ", "", "mount-é", "lineage-e\u0301"),
     "quotes": Scope('say "hi"', "back\\slash", "'single'", "", 'a"b\\c', "`tick`"),
     "html": Scope("<provider>&co", "<&>", "&amp;", "", "a<b>c", "x&y"),
-    "line separators": Scope("a\u2028b", "c\u2029d", "\u2028", "", "e\u2029", "f\u2028g"),
+    "line separators": Scope("a\u2028b", "c\u2029d", "x\u2028\u2028y", "", "e\u2029f", "f\u2028g"),
     "not normalized": Scope("\ufb01\u00a0x", "\u212b", "A\u030a", "", "\U0001f469\u200d\U0001f680", "\ufffd"),
     "namespace": Scope(namespace="team"),
     "nested namespace": Scope(namespace="division/team"),
