@@ -207,15 +207,19 @@ check_openbao_address (const char *text)
   g_autoptr (GUri) uri = NULL;
   g_autofree char *path = NULL;
   const char *problem = check_https (text, &uri);
+  const char *slash = NULL;
 
   if (problem != NULL)
     return problem;
   if (g_uri_get_query (uri) != NULL)
     return _ ("must not have a query (\"?\")");
-  path = g_strdup (g_uri_get_path (uri));
+  slash = strchr (strstr (text, "://") + 3, '/'); /* as written: a GUri has no dots any more */
+  path = g_strdup (slash != NULL ? slash + 1 : "");
+  if (path[0] == '\0')
+    return NULL;
   if (g_str_has_suffix (path, "/"))
     path[strlen (path) - 1] = '\0';
-  if (path[0] != '\0' && has_bad_segment (path + 1))
+  if (has_bad_segment (path))
     return _ ("must not have an empty, \".\" or \"..\" segment in its path");
   return NULL;
 }

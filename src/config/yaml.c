@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
 #define MAX_DEPTH 16
 #define MAX_CHILDREN 1024 /* of one mapping or sequence: duplicates are found by comparing all */
 
@@ -17,7 +18,8 @@ typedef struct
   yaml_parser_t parser;
   yaml_event_t event; /* the one that is looked at */
   GPtrArray *problems;
-  GString *path; /* dotted name of the place that is being read */
+  GString *path;    /* dotted name of the place that is being read */
+  const char *text; /* all of it */
 } Reader;
 
 void
@@ -80,22 +82,46 @@ complain (Reader *reader, const char *text)
                           (guint)reader->event.start_mark.column + 1, "%s", text);
 }
 
+/* A problem at a byte of the text */
+static void
+complain_at_byte (GPtrArray *problems, const char *text, const char *at, const char *problem)
+{
+  const char *line_start = text;
+  guint line = 1;
+
+  for (const char *c = text; c < at; c++)
+    if (*c == '\n')
+      {
+        line++;
+        line_start = c + 1;
+      }
+  obk_config_problem_add (problems, "", line, (guint)g_utf8_strlen (line_start, at - line_start) + 1, "%s", problem);
+}
+
+/* What the parser says of itself. A character that YAML does not allow comes without a mark, but with an offset. */
+static void
+complain_of_parser (Reader *reader)
+{
+  const yaml_parser_t *parser = &reader->parser;
+  const char *problem = parser->problem != NULL ? parser->problem : _ ("out of memory");
+
+  if (parser->error == YAML_READER_ERROR)
+    complain_at_byte (reader->problems, reader->text, reader->text + parser->problem_offset, problem);
+  else
+    obk_config_problem_add (
+        reader->problems, "", (guint)parser->problem_mark.line + 1, (guint)parser->problem_mark.column + 1, "%s%s%s",
+        parser->context != NULL ? parser->context : "", parser->context != NULL ? ": " : "", problem);
+}
+
 /* Returns: FALSE, with a problem, when the text is not YAML */
 static gboolean
 next_event (Reader *reader)
 {
-  yaml_mark_t mark;
-
   yaml_event_delete (&reader->event);
   if (yaml_parser_parse (&reader->parser, &reader->event))
     return TRUE;
   memset (&reader->event, 0, sizeof reader->event);
-  /* The reader's own errors (a control character) come without a mark of their own. */
-  mark = reader->parser.error == YAML_READER_ERROR ? reader->parser.mark : reader->parser.problem_mark;
-  obk_config_problem_add (reader->problems, "", (guint)mark.line + 1, (guint)mark.column + 1, "%s%s%s",
-                          reader->parser.context != NULL ? reader->parser.context : "",
-                          reader->parser.context != NULL ? ": " : "",
-                          reader->parser.problem != NULL ? reader->parser.problem : _ ("out of memory"));
+  complain_of_parser (reader);
   return FALSE;
 }
 
@@ -272,37 +298,25 @@ read_stream (Reader *reader)
   return g_steal_pointer (&root);
 }
 
-/* libyaml would take a wrong byte for the end of the world; we say where it is. */
-static gboolean
-check_utf8 (const char *text, gsize length, GPtrArray *problems)
-{
-  const char *end = NULL;
-  const char *line_start = text;
-  guint line = 1;
-
-  if (g_utf8_validate (text, (gssize)length, &end))
-    return TRUE;
-  for (const char *at = text; at < end; at++)
-    if (*at == '\n')
-      {
-        line++;
-        line_start = at + 1;
-      }
-  obk_config_problem_add (problems, "", line, (guint)g_utf8_strlen (line_start, end - line_start) + 1,
-                          _ ("the file is not UTF-8 here"));
-  return FALSE;
-}
-
 ObkYaml *
 obk_yaml_parse (const char *text, gsize length, GPtrArray *problems)
 {
   Reader reader = { .problems = problems };
   ObkYaml *root = NULL;
+  const char *end = NULL;
 
   g_return_val_if_fail (text != NULL && problems != NULL, NULL);
 
-  if (!check_utf8 (text, length, problems))
-    return NULL;
+  if (!g_utf8_validate (text, (gssize)length, &end)) /* libyaml tells less of it */
+    {
+      complain_at_byte (problems, text, end, _ ("the file is not UTF-8 here"));
+      return NULL;
+    }
+  if (length >= strlen (BYTE_ORDER_MARK) && memcmp (text, BYTE_ORDER_MARK, strlen (BYTE_ORDER_MARK)) == 0)
+    {
+      text += strlen (BYTE_ORDER_MARK); /* else it would count as a column */
+      length -= strlen (BYTE_ORDER_MARK);
+    }
   if (!yaml_parser_initialize (&reader.parser))
     {
       obk_config_problem_add (problems, "", 0, 0, "%s", _ ("out of memory"));
@@ -310,6 +324,7 @@ obk_yaml_parse (const char *text, gsize length, GPtrArray *problems)
     }
   yaml_parser_set_encoding (&reader.parser, YAML_UTF8_ENCODING);
   yaml_parser_set_input_string (&reader.parser, (const unsigned char *)text, length);
+  reader.text = text;
   reader.path = g_string_new (NULL);
   root = read_stream (&reader);
   g_string_free (reader.path, TRUE);
