@@ -99,18 +99,32 @@ install_packages() {
   quietly "installing ${missing[*]}" apt install "${missing[@]}"
 }
 
-# build FOLDER OPTION...: configures a build folder of the project as told, and builds.
-# Sockets may lie below /tmp as well, so that quickstart and tests need no place of their own in the system.
-build() {
-  local folder=$root/$1 again=()
+# locked FOLDER COMMAND...: two scripts that want the same build folder take turns.
+locked() {
+  local folder=$root/$1 status=0
   shift
   mkdir -p "$folder"
-  exec 8>"$folder/.lock" # two scripts at once take turns
+  exec 8>"$folder/.lock"
   flock 8
-  [ ! -f "$folder/build.ninja" ] || again=(--reconfigure)
-  [ "${CI:-}" != true ] || set -- -Dwerror=true "$@"
-  quietly "configuring ${folder##*/}" meson setup "${again[@]}" "$folder" "$root" \
-    -Dsocket_directories=/run/openbao-kms,/var/run/openbao-kms,/tmp "$@"
-  quietly "building ${folder##*/}" meson compile -C "$folder"
+  "$@" || status=$?
   exec 8>&-
+  return "$status"
+}
+
+# configure FOLDER OPTION...: a build folder of the project, as told.
+# Sockets may lie below /tmp as well, so that quickstart and tests need no place of their own in the system.
+configure() {
+  local folder=$1 again=()
+  shift
+  [ ! -f "$root/$folder/build.ninja" ] || again=(--reconfigure)
+  [ "${CI:-}" != true ] || set -- -Dwerror=true "$@"
+  locked "$folder" quietly "configuring $folder" meson setup "${again[@]}" "$root/$folder" "$root" \
+    -Dsocket_directories=/run/openbao-kms,/var/run/openbao-kms,/tmp "$@"
+}
+
+# compile FOLDER [TARGET...]
+compile() {
+  local folder=$1
+  shift
+  locked "$folder" quietly "building $folder" meson compile -C "$root/$folder" "$@"
 }
