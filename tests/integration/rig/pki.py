@@ -25,6 +25,11 @@ def write_private(path, content):
     return path
 
 
+def _now():
+    """UTC without a zone, which old and new releases of cryptography take alike."""
+    return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+
+
 def _pem_key(key):
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                              serialization.NoEncryption())
@@ -52,7 +57,7 @@ class Authority:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        now = datetime.datetime.utcnow()
+        now = _now()
         self.certificate = (
             x509.CertificateBuilder().subject_name(self.name).issuer_name(self.name)
             .public_key(self.key.public_key()).serial_number(x509.random_serial_number())
@@ -70,7 +75,7 @@ class Authority:
     def issue(self, stem, names=("localhost", "127.0.0.1"), valid_from=-1.0, valid_to=10.0):
         """Writes STEM.crt and STEM.key for a server; the validity is in days from now. Returns both paths."""
         key = ec.generate_private_key(ec.SECP256R1())
-        now = datetime.datetime.utcnow()
+        now = _now()
         certificate = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0])]))
