@@ -54,6 +54,8 @@ has_bad_segment (const char *path)
 {
   g_auto (GStrv) segments = g_strsplit (path, "/", -1);
 
+  if (path[0] == '\0') /* of which g_strsplit() makes no segment at all */
+    return TRUE;
   for (gsize i = 0; segments[i] != NULL; i++)
     if (segments[i][0] == '\0' || strcmp (segments[i], ".") == 0 || strcmp (segments[i], "..") == 0)
       return TRUE;

@@ -449,11 +449,13 @@ test_file_size (Files *files, gconstpointer data)
   g_string_append_c (text, '#');
   while (text->len < 256 * 1024)
     g_string_append_c (text, ' ');
-  g_assert_true (g_file_set_contents_full (files->path, text->str, (gssize)text->len, 0, 0600, NULL));
+  g_assert_true (
+      g_file_set_contents_full (files->path, text->str, (gssize)text->len, G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL));
   config = obk_config_load (files->path, NULL, &problems, NULL);
   g_assert_nonnull (config);
   g_string_append_c (text, ' ');
-  g_assert_true (g_file_set_contents_full (files->path, text->str, (gssize)text->len, 0, 0600, NULL));
+  g_assert_true (
+      g_file_set_contents_full (files->path, text->str, (gssize)text->len, G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL));
   assert_load_fails (files->path, "larger than 262144 bytes");
 }
 
@@ -465,11 +467,11 @@ test_file_with_problems (Files *files, gconstpointer data)
   g_autofree char *line = NULL;
   g_autofree char *expected = NULL;
 
-  g_assert_true (g_file_set_contents_full (files->path, "configVersion: v1alpha1\nx: 1\n", -1, 0, 0600, NULL));
+  g_assert_true (g_file_set_contents_full (files->path, "configVersion: v1alpha1\nx: 1\n", -1,
+                                           G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL));
   g_assert_null (obk_config_load (files->path, NULL, &problems, &error));
   g_assert_error (error, OBK_ERROR, OBK_ERROR_CONFIG_INVALID);
   g_assert_cmpuint (problems->len, ==, 15);
-  g_clear_pointer (&expected, g_free);
   expected = g_strdup_printf ("15 problems in \"%s\"", files->path);
   g_assert_cmpstr (error->message, ==, expected);
   line = obk_config_problem_format (g_ptr_array_index (problems, 14), files->path);
