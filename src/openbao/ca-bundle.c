@@ -104,6 +104,28 @@ refuse_chain (CERTCertificate *certificate, PRErrorCode code, GError **error)
   return FALSE;
 }
 
+static gboolean
+is_anchor (ObkCaBundle *bundle, CERTCertificate *certificate)
+{
+  for (CERTCertListNode *node = CERT_LIST_HEAD (bundle->anchors); !CERT_LIST_END (node, bundle->anchors);
+       node = CERT_LIST_NEXT (node))
+    if (CERT_CompareCerts (node->cert, certificate))
+      return TRUE;
+  return FALSE;
+}
+
+/* A server's own certificate as its authority: there is no chain, but the rest holds. */
+static gboolean
+verify_anchor (CERTCertificate *certificate, GError **error)
+{
+  if (CERT_CheckCertValidTimes (certificate, PR_Now (), PR_FALSE) != secCertTimeValid)
+    return refuse_chain (certificate, SEC_ERROR_EXPIRED_CERTIFICATE, error);
+  if (CERT_CheckCertUsage (certificate, KU_DIGITAL_SIGNATURE) != SECSuccess
+      || (certificate->nsCertType & NS_CERT_TYPE_SSL_SERVER) == 0) /* which holds the extended usage, too */
+    return refuse_chain (certificate, SEC_ERROR_INADEQUATE_KEY_USAGE, error);
+  return TRUE;
+}
+
 /* By NSS' RFC 5280 library, which alone can be told its trust anchors call by call. */
 static gboolean
 verify_chain (ObkCaBundle *bundle, CERTCertificate *certificate, GError **error)
@@ -118,6 +140,8 @@ verify_chain (ObkCaBundle *bundle, CERTCertificate *certificate, GError **error)
   };
   CERTValOutParam out[] = { { .type = cert_po_end } };
 
+  if (is_anchor (bundle, certificate))
+    return verify_anchor (certificate, error);
   if (CERT_PKIXVerifyCert (certificate, certificateUsageSSLServer, in, out, NULL) != SECSuccess)
     return refuse_chain (certificate, PR_GetError (), error);
   return TRUE;

@@ -142,6 +142,19 @@ end (ObkLink *link, GError *error)
     shutdown (link->plain.fd, SHUT_WR); /* not close(): what curl still writes would make it lose what it can read */
 }
 
+static gboolean pass_in (ObkLink *link);
+
+/* OpenBao takes no more, perhaps because it has answered early: what it has said is passed on first. */
+static void
+end_by_write (ObkLink *link, GError *error)
+{
+  pass_in (link);
+  if (link->stage == OBK_LINK_OPEN)
+    end (link, error);
+  else
+    g_error_free (error);
+}
+
 /* Gives @data to TLS; what is not taken is kept. */
 static void
 send_out (ObkLink *link, const char *data, gsize size)
@@ -152,7 +165,7 @@ send_out (ObkLink *link, const char *data, gsize size)
 
   link->sent += size; /* as far as one can know */
   if (result == OBK_TLS_FAILED)
-    end (link, g_steal_pointer (&error));
+    end_by_write (link, g_steal_pointer (&error));
   else if (n < size)
     rest_keep (&link->outgoing, data + n, size - n);
 }
@@ -171,7 +184,7 @@ flush_out (ObkLink *link)
                      obk_secret_length (rest->bytes) - rest->taken, &n, &error)
       != OBK_TLS_FAILED)
     return rest_take (rest, n);
-  end (link, g_steal_pointer (&error));
+  end_by_write (link, g_steal_pointer (&error));
   return FALSE;
 }
 

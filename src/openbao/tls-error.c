@@ -87,9 +87,9 @@ obk_tls_error_set (GError **error, PRErrorCode code, const char *what)
   const char *name = PR_ErrorToName (code);
 
   if (is_of_connection (code))
-    g_set_error (error, OBK_ERROR, OBK_ERROR_CONNECTION_FAILED, "%s: %s", what,
+    g_set_error (error, OBK_ERROR, OBK_ERROR_CONNECTION_FAILED, "connection lost: %s",
                  PR_GetOSError () != 0 && code != PR_END_OF_FILE_ERROR ? g_strerror (PR_GetOSError ())
-                                                                       : "connection closed by the server");
+                                                                       : "closed by the server");
   else if (text != NULL)
     g_set_error (error, OBK_ERROR, OBK_ERROR_TLS_FAILED, "%s: %s", what, text);
   else if (name != NULL)

@@ -12,7 +12,7 @@ G_BEGIN_DECLS
  * obk_tls_error_set:
  * @error: OBK_ERROR_CONNECTION_FAILED when @code is of the connection below TLS, else OBK_ERROR_TLS_FAILED
  * @code: PR_GetError()
- * @what: what failed; the text becomes "WHAT: CAUSE"
+ * @what: what failed; the text becomes "WHAT: CAUSE", or "connection lost: CAUSE"
  */
 void obk_tls_error_set (GError **error, PRErrorCode code, const char *what);
 

@@ -24,7 +24,9 @@ struct _ObkTls
   PRFileDesc *nss;
   char *server_name;
   ObkCaBundle *trusted;
-  GError *refusal;  /* why the certificate was refused */
+  GError *refusal; /* why the certificate was refused */
+  gboolean heard;  /* it has said something */
+  gboolean asked_for_certificate;
   gboolean drained; /* the descriptor has had nothing more */
   gboolean ending;  /* and will have nothing more after what it has */
   gboolean blocked; /* the descriptor has taken no more */
@@ -54,6 +56,13 @@ set_system_error (int code)
                code);
 }
 
+/* What a server may begin with. */
+static gboolean
+is_record_type (guint8 byte)
+{
+  return byte == ssl_ct_handshake || byte == ssl_ct_alert;
+}
+
 /* recv() that remembers a descriptor with nothing more, so that it is not asked in vain. */
 static PRInt32
 receive (ObkTls *tls, void *buffer, gsize size)
@@ -68,6 +77,13 @@ receive (ObkTls *tls, void *buffer, gsize size)
   n = TEMP_FAILURE_RETRY (recv (tls->fd, buffer, size, 0));
   if (n < 0)
     set_system_error (errno);
+  else if (n > 0 && !tls->heard && !is_record_type (((const guint8 *)buffer)[0]))
+    {
+      /* NSS would wait for as many bytes as the next ones seem to say. */
+      PR_SetError (SSL_ERROR_RX_UNKNOWN_RECORD_TYPE, 0);
+      return -1;
+    }
+  tls->heard = tls->heard || n > 0;
   tls->drained = n < 0 ? errno == EAGAIN : (gsize)n < size && !tls->ending;
   return (PRInt32)n;
 }
@@ -191,6 +207,17 @@ verify_server (void *data, PRFileDesc *nss, PRBool check_signature, PRBool is_se
   return SECFailure;
 }
 
+/* We present no certificate here; it is worth knowing that the server wants one. */
+static SECStatus
+note_certificate_request (void *data, PRFileDesc *nss, CERTDistNames *names, CERTCertificate **certificate,
+                          SECKEYPrivateKey **key)
+{
+  ObkTls *tls = data;
+
+  tls->asked_for_certificate = TRUE;
+  return SECFailure;
+}
+
 /* TLS 1.2 and 1.3, as far as the crypto policy lets. */
 static SECStatus
 set_versions (PRFileDesc *nss)
@@ -265,6 +292,7 @@ obk_tls_new (int fd, const char *server_name, ObkCaBundle *trusted, GError **err
     PR_Close (stub);
   if (tls->nss == NULL || set_options (tls->nss) != SECSuccess || set_versions (tls->nss) != SECSuccess
       || SSL_AuthCertificateHook (tls->nss, verify_server, tls) != SECSuccess
+      || SSL_GetClientAuthDataHook (tls->nss, note_certificate_request, tls) != SECSuccess
       || SSL_SetURL (tls->nss, server_name) != SECSuccess || SSL_ResetHandshake (tls->nss, PR_FALSE) != SECSuccess)
     {
       obk_tls_error_set (error, PR_GetError (), "cannot set up TLS");
@@ -294,6 +322,8 @@ failed (ObkTls *tls, GError **error)
 
   if (code == PR_WOULD_BLOCK_ERROR)
     return OBK_TLS_AGAIN;
+  if (code == SSL_ERROR_HANDSHAKE_FAILURE_ALERT && tls->asked_for_certificate) /* TLS 1.2 has no alert of its own */
+    code = SSL_ERROR_RX_CERTIFICATE_REQUIRED_ALERT;
   if (tls->refusal != NULL)
     g_propagate_error (error, g_steal_pointer (&tls->refusal));
   else

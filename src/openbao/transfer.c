@@ -62,9 +62,12 @@ take_header (char *line, size_t size, size_t count, void *data)
     }
   if (length >= 5 && memcmp (line, "HTTP/", 5) == 0) /* a status line: what came before was interim */
     {
+      transfer->begun = FALSE;
       transfer->framed = FALSE;
       transfer->date_unix = 0;
     }
+  else if (length <= 2) /* the empty line after them */
+    transfer->begun = TRUE;
   else if ((value = header_value (line, length, "date:")) != NULL)
     transfer->date_unix = parse_date (value, length - (gsize)(value - line));
   else if (header_value (line, length, "content-length:") != NULL
@@ -194,6 +197,7 @@ void
 obk_transfer_rewind (ObkTransfer *transfer)
 {
   transfer->header_bytes = 0;
+  transfer->begun = FALSE;
   transfer->framed = FALSE;
   transfer->date_unix = 0;
   obk_secret_set_length (transfer->answer, 0);
@@ -249,6 +253,8 @@ obk_transfer_judge (ObkTransfer *transfer, CURLcode result, ObkHttpResponse *res
   curl_easy_getinfo (transfer->easy, CURLINFO_RESPONSE_CODE, &status);
   if (status >= 300 && status < 400)
     return refuse (transfer, error, OBK_ERROR_UNAVAILABLE, "it redirects (status %ld), which is not followed", status);
+  if (!transfer->begun) /* curl takes the end of the connection for the end of the headers */
+    return refuse (transfer, error, OBK_ERROR_UNAVAILABLE, "the answer was cut short");
   if (!transfer->framed && status != 204)
     return refuse (transfer, error, OBK_ERROR_UNAVAILABLE, "the answer does not say how long it is");
   response->status = (guint)status;

@@ -42,6 +42,7 @@ struct _ObkTransfer
   ObkSecret *answer;
   gsize header_bytes;
   gboolean framed; /* its length is known, so that it cannot be cut short unseen */
+  gboolean begun;  /* its headers are complete */
   gint64 date_unix;
   const char *refusal; /* why we broke it off */
 };
