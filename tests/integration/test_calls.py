@@ -184,3 +184,28 @@ def test_openbao_timeout_bounds_a_call_without_a_deadline(make_provider, tenant,
         assert 0.6 < time.monotonic() - started < 3
     finally:
         openbao.process.signal(signal.SIGCONT)
+
+
+def test_calls_beyond_the_limit_wait_and_then_are_refused(make_provider, tenant, openbao):
+    """Two at once, 1,024 in the queue, and the rest is told so at once; those that waited get their answers."""
+    provider = make_provider(tenant, **{
+        "server.maxConcurrentDecrypt": 2, "openbao.timeout": "60s"}).start(wait="healthy")
+    client = provider.client()
+    request = client.decrypt_request(client.encrypt(b"text"))
+    openbao.process.signal(signal.SIGSTOP)
+    try:
+        calls = [client.stub.Decrypt.future(request, timeout=100) for _ in range(2 + 1024 + 74)]
+        wait_until(lambda: sum(call.done() for call in calls) >= 74, 20, "the rest is refused")
+        time.sleep(0.5)
+        refused = [call for call in calls if call.done()]
+        assert len(refused) == 74
+        for call in refused:
+            assert (call.code(), call.details()) == (
+                grpc.StatusCode.RESOURCE_EXHAUSTED, "kms concurrency limit exceeded")
+        # a method's limit is its own
+        assert client.status().healthz == "ok"
+        record = provider.wait_record("kms.request", status="error", operation="decrypt")[0]
+        assert record["error_class"] == "concurrency_limit"
+    finally:
+        openbao.process.signal(signal.SIGCONT)
+    assert [call.result().plaintext for call in calls if call not in refused] == [b"text"] * (2 + 1024)
