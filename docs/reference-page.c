@@ -41,7 +41,8 @@ static const char introduction[]
       "| `server.healthAddress` | `--health-address` | `BAO_KMS_PROVIDER_SERVER_HEALTH_ADDRESS`, else "
       "`BAO_KMS_PROVIDER_SERVER_HEALTHADDRESS` |\n"
       "\n"
-      "Approved directories for `server.socketPath` are `/run/openbao-kms` and `/var/run/openbao-kms`, unless meson was\n"
+      "Approved directories for `server.socketPath` are `/run/openbao-kms` and `/var/run/openbao-kms`, unless meson "
+      "was\n"
       "given other `socket_directories`.\n";
 
 static const char *
