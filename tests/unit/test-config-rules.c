@@ -2,6 +2,7 @@
 /* Each rule of the configuration file, with the place and the text of what it says. */
 #include "config/config.h"
 
+#include "config-build.h"
 #include "config/field.h"
 #include "config/value.h"
 
@@ -231,10 +232,10 @@ static const Case refused[] = {
   { "version", NULL, "v1alpha1", "v1", "1:16: configVersion: must be \"v1alpha1\"" },
   { "socket-path-relative", NULL, SERVER, SERVER "  socketPath: kms.sock\n",
     "4:15: server.socketPath: must be an absolute path" },
-  { "socket-path-elsewhere", NULL, SERVER, SERVER "  socketPath: /tmp/kms.sock\n",
-    "4:15: server.socketPath: must lie below one of these directories: /run/openbao-kms:/var/run/openbao-kms" },
+  { "socket-path-elsewhere", NULL, SERVER, SERVER "  socketPath: /srv/kms.sock\n",
+    "4:15: server.socketPath: must lie below one of these directories: " OBK_SOCKET_DIRECTORIES },
   { "socket-path-beside", NULL, SERVER, SERVER "  socketPath: /run/openbao-kms-x/kms.sock\n",
-    "4:15: server.socketPath: must lie below one of these directories: /run/openbao-kms:/var/run/openbao-kms" },
+    "4:15: server.socketPath: must lie below one of these directories: " OBK_SOCKET_DIRECTORIES },
   { "socket-path-up", NULL, SERVER, SERVER "  socketPath: /run/openbao-kms/../kms.sock\n",
     "4:15: server.socketPath: " BAD_SEGMENT },
   { "socket-path-long", NULL, SERVER,
