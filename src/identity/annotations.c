@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/names.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -43,24 +44,6 @@ is_fqdn (const char *key, gsize length)
   return labels >= 2;
 }
 
-/* g_utf8_validate() takes no U+0000, which is valid UTF-8 all the same. */
-static gboolean
-is_utf8 (const char *value, gsize length)
-{
-  const char *end = value + length;
-
-  while (value < end)
-    {
-      const char *zero = memchr (value, '\0', (gsize)(end - value));
-      const char *stop = zero != NULL ? zero : end;
-
-      if (!g_utf8_validate (value, stop - value, NULL))
-        return FALSE;
-      value = stop + 1;
-    }
-  return TRUE;
-}
-
 gboolean
 obk_annotations_check_limits (const ObkAnnotation *annotations, gsize n, GError **error)
 {
@@ -77,7 +60,7 @@ obk_annotations_check_limits (const ObkAnnotation *annotations, gsize n, GError 
         problem = "annotations are too large";
       else if (!is_fqdn (annotations[i].key, key_length))
         problem = "an annotation's key is not a fully qualified domain name";
-      else if (!is_utf8 (annotations[i].value, annotations[i].value_length))
+      else if (!obk_utf8_is_valid (annotations[i].value, annotations[i].value_length))
         problem = "an annotation's value is not UTF-8";
     }
   if (problem != NULL)
