@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One record for each KMS request that has been answered. */
+#pragma once
+
+#include <glib.h>
+
+#include "identity/key-identity.h"
+#include "kms/error-table.h"
+
+G_BEGIN_DECLS
+
+/* A plain value; all but the first two may be left out. */
+typedef struct
+{
+  ObkMethod method;
+  gint64 start_us;
+  const GError *error;            /* (nullable): what it failed of */
+  const ObkKeyIdentity *identity; /* (nullable): the version that it was about, when that is known */
+  const char *key_id;             /* (nullable): without one, the well-formed key_id that was asked for */
+  const char *healthz;            /* (nullable): what Status said */
+} ObkRequestOutcome;
+
+/* kms.request: debug for success, warn for failure (spec observability.md). From any thread. */
+void obk_request_log (const ObkRequestOutcome *outcome);
+
+G_END_DECLS

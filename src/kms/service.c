@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is allowed at the KMS boundary: the checks of Encrypt and Decrypt, in order, and their calls to Transit. */
+#include "kms/service.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "identity/key-id.h"
+#include "kms/gate.h"
+#include "kms/message.h"
+#include "kms/request-log.h"
+
+#include <string.h>
+
+/* spec kms-v2.md, "Limits" */
+#define MAX_CIPHERTEXT 1023
+#define MAX_KEY_ID 1023
+
+struct _ObkService
+{
+  ObkBoardSlot *board;
+  ObkTransit *transit;
+  ObkPoller *poller;
+  ObkGate gates[OBK_N_METHODS]; /* that of Status is not used */
+  GQueue calls;                 /* of ObkServiceCall, all that have no answer yet */
+};
+
+struct _ObkServiceCall
+{
+  ObkService *service;
+  ObkMethod method;
+  GList link; /* in the service's calls */
+  ObkGatePlace place;
+  ObkTimer timer; /* the deadline, while it waits; then it is Transit's */
+  gint64 start_us;
+  gint64 deadline_us;
+  ObkBoard *board;                /* one board from start to end: it holds the identity */
+  const ObkKeyIdentity *identity; /* (nullable): until it is known */
+  char *key_id;                   /* (nullable): the well-formed one of a request whose identity is not known */
+  gconstpointer plaintext;        /* the request's, borrowed */
+  gsize plaintext_length;
+  char *ciphertext; /* a copy with a zero at its end */
+  ObkCall *transit_call;
+  ObkEncryptDone encrypted;
+  ObkDecryptDone decrypted;
+  gpointer user_data;
+};
+
+static gboolean
+refuse (ObkError code, const char *text, GError **error)
+{
+  g_set_error_literal (error, OBK_ERROR, (gint)code, text);
+  return FALSE;
+}
+
+/* Checks of a request, each of them local */
+
+static gboolean
+check_encrypt (ObkServiceCall *call, const ObkEncryptRequest *request, GError **error)
+{
+  if (request->plaintext_length == 0)
+    return refuse (OBK_ERROR_PLAINTEXT_EMPTY, "plaintext is empty", error);
+  if (!obk_board_healthy (call->board, call->start_us))
+    return refuse (OBK_ERROR_STATUS_STALE, obk_board_reason (call->board, call->start_us), error);
+  call->identity = obk_board_active (call->board);
+  return TRUE;
+}
+
+static gboolean
+check_limits (const ObkDecryptRequest *request, GError **error)
+{
+  if (request->ciphertext_length == 0)
+    return refuse (OBK_ERROR_CIPHERTEXT_EMPTY, "ciphertext is empty", error);
+  if (request->ciphertext_length > MAX_CIPHERTEXT)
+    return refuse (OBK_ERROR_REQUEST_LIMIT, "ciphertext is too long", error);
+  if (request->key_id_length > MAX_KEY_ID)
+    return refuse (OBK_ERROR_REQUEST_LIMIT, "key_id is too long", error);
+  return obk_annotations_check_limits (request->annotations, request->n_annotations, error);
+}
+
+/* Which version, if any, the request's key_id names */
+static gboolean
+find_identity (ObkServiceCall *call, const ObkDecryptRequest *request, GError **error)
+{
+  if (!obk_key_id_is_well_formed (request->key_id, request->key_id_length))
+    return refuse (OBK_ERROR_KEY_ID_MALFORMED, "key_id has not the form of one", error);
+  call->key_id = g_strndup (request->key_id, request->key_id_length);
+  if (!obk_board_loaded (call->board))
+    return refuse (OBK_ERROR_STATUS_STALE, "no registry is loaded yet", error);
+  call->identity = obk_board_find (call->board, request->key_id, request->key_id_length);
+  if (call->identity == NULL)
+    return refuse (OBK_ERROR_KEY_ID_UNKNOWN, "no version that may decrypt has this key_id", error);
+  return TRUE;
+}
+
+/* JSON cannot carry such bytes as they are, and Transit's ciphertexts have none. */
+static gboolean
+is_printable (const char *text, gsize length)
+{
+  for (gsize i = 0; i < length; i++)
+    if (!g_ascii_isgraph (text[i]))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+check_ciphertext (ObkServiceCall *call, const ObkDecryptRequest *request, GError **error)
+{
+  const char *prefix = obk_key_identity_ciphertext_prefix (call->identity);
+  gsize prefix_length = strlen (prefix);
+
+  if (request->ciphertext_length < prefix_length || memcmp (request->ciphertext, prefix, prefix_length) != 0)
+    return refuse (OBK_ERROR_AAD_MISMATCH, "the ciphertext is not of this key version", error);
+  if (!is_printable (request->ciphertext, request->ciphertext_length))
+    return refuse (OBK_ERROR_TRANSIT_REFUSED, "the ciphertext is not text, and so not one of Transit's", error);
+  return TRUE;
+}
+
+static gboolean
+check_decrypt (ObkServiceCall *call, const ObkDecryptRequest *request, GError **error)
+{
+  const ObkScope *scope = obk_board_scope (call->board);
+
+  return check_limits (request, error) && find_identity (call, request, error)
+         && obk_annotations_check_form (request->annotations, request->n_annotations, scope, error)
+         && obk_key_identity_check (call->identity, request->annotations, request->n_annotations, error)
+         && check_ciphertext (call, request, error);
+}
+
+/* Checks of an answer */
+
+static gboolean
+check_encrypted (const ObkServiceCall *call, const char *ciphertext, GError **error)
+{
+  gsize length = strlen (ciphertext);
+  gsize n = 0;
+  const ObkAnnotation *annotations = obk_key_identity_annotations (call->identity, &n);
+
+  if (length == 0 || length > MAX_CIPHERTEXT)
+    return refuse (OBK_ERROR_RESPONSE_LIMIT, "the ciphertext is empty or too long", error);
+  if (!g_str_has_prefix (ciphertext, obk_key_identity_ciphertext_prefix (call->identity)))
+    return refuse (OBK_ERROR_UNAVAILABLE, "the ciphertext is not of the version that was asked for", error);
+  if (!obk_annotations_check_limits (annotations, n, NULL))
+    return refuse (OBK_ERROR_RESPONSE_LIMIT, "the annotations are beyond the limits", error);
+  return TRUE;
+}
+
+static gboolean
+check_decrypted (const ObkSecret *plaintext, GError **error)
+{
+  if (obk_decrypt_answer_size (obk_secret_length (plaintext)) > OBK_MAX_MESSAGE)
+    return refuse (OBK_ERROR_RESPONSE_LIMIT, "the plaintext is too long for one message", error);
+  return TRUE;
+}
+
+/* The way of a call */
+
+static void run (ObkServiceCall *call);
+
+static void
+call_free (ObkServiceCall *call)
+{
+  obk_board_unref (call->board);
+  g_free (call->key_id);
+  g_free (call->ciphertext);
+  g_free (call);
+}
+
+static void
+log_outcome (const ObkServiceCall *call, const GError *error)
+{
+  obk_request_log (&(ObkRequestOutcome){
+      .method = call->method,
+      .start_us = call->start_us,
+      .error = error,
+      .identity = call->identity,
+      .key_id = call->key_id,
+  });
+}
+
+/* Its slot goes to the next. */
+static void
+detach (ObkServiceCall *call)
+{
+  ObkService *service = call->service;
+  ObkGate *gate = &service->gates[call->method];
+  ObkGatePlace *next = NULL;
+
+  obk_poller_cancel_timer (service->poller, &call->timer);
+  g_queue_unlink (&service->calls, &call->link);
+  obk_gate_leave (gate, &call->place);
+  while ((next = obk_gate_next (gate)) != NULL)
+    run (OBK_CONTAINER_OF (next, ObkServiceCall, place));
+}
+
+static void
+finish (ObkServiceCall *call, const char *ciphertext, ObkSecret *plaintext, const GError *error)
+{
+  log_outcome (call, error);
+  if (call->method == OBK_METHOD_ENCRYPT)
+    call->encrypted (ciphertext, call->identity, error, call->user_data);
+  else
+    call->decrypted (plaintext, error, call->user_data);
+  detach (call);
+  call_free (call);
+}
+
+static void
+transit_encrypted (const char *ciphertext, const GError *error, gpointer user_data)
+{
+  ObkServiceCall *call = user_data;
+  g_autoptr (GError) own_error = NULL;
+
+  call->transit_call = NULL;
+  if (error == NULL && !check_encrypted (call, ciphertext, &own_error))
+    error = own_error;
+  finish (call, error == NULL ? ciphertext : NULL, NULL, error);
+}
+
+static void
+transit_decrypted (ObkSecret *plaintext, const GError *error, gpointer user_data)
+{
+  ObkServiceCall *call = user_data;
+  g_autoptr (GError) own_error = NULL;
+
+  call->transit_call = NULL;
+  if (error == NULL && !check_decrypted (plaintext, &own_error))
+    error = own_error;
+  finish (call, NULL, error == NULL ? plaintext : NULL, error);
+}
+
+static void
+run (ObkServiceCall *call)
+{
+  ObkTransit *transit = call->service->transit;
+  const char *associated_data = obk_key_identity_associated_data_base64 (call->identity);
+
+  obk_poller_cancel_timer (call->service->poller, &call->timer);
+  if (call->method == OBK_METHOD_ENCRYPT)
+    call->transit_call
+        = obk_transit_encrypt (transit, obk_key_identity_version (call->identity), call->plaintext,
+                               call->plaintext_length, associated_data, call->deadline_us, transit_encrypted, call);
+  else
+    call->transit_call
+        = obk_transit_decrypt (transit, call->ciphertext, associated_data, call->deadline_us, transit_decrypted, call);
+}
+
+static void
+waited_too_long (ObkTimer *timer)
+{
+  ObkServiceCall *call = OBK_CONTAINER_OF (timer, ObkServiceCall, timer);
+  g_autoptr (GError) error = g_error_new_literal (OBK_ERROR, OBK_ERROR_TIMEOUT, "no slot within the deadline");
+
+  finish (call, NULL, NULL, error);
+}
+
+/* Lets a call that passed its checks run or wait. */
+static gboolean
+enter (ObkServiceCall *call, GError **error)
+{
+  ObkService *service = call->service;
+
+  if (call->deadline_us <= call->start_us)
+    return refuse (OBK_ERROR_TIMEOUT, "the deadline had passed when the call came", error);
+  switch (obk_gate_enter (&service->gates[call->method], &call->place))
+    {
+    case OBK_PLACE_RUNNING:
+      run (call);
+      return TRUE;
+    case OBK_PLACE_WAITING:
+      obk_poller_set_timer (service->poller, &call->timer, call->deadline_us);
+      return TRUE;
+    default:
+      return refuse (OBK_ERROR_CONCURRENCY_LIMIT, "too many calls are waiting", error);
+    }
+}
+
+static ObkServiceCall *
+call_new (ObkService *service, ObkMethod method, gint64 deadline_us, gpointer user_data)
+{
+  ObkServiceCall *call = g_new0 (ObkServiceCall, 1);
+
+  call->service = service;
+  call->method = method;
+  call->link.data = call;
+  call->timer.expired = waited_too_long;
+  call->start_us = obk_clock_boot_us ();
+  call->deadline_us = deadline_us;
+  call->board = obk_board_slot_get (service->board);
+  call->user_data = user_data;
+  g_queue_push_tail_link (&service->calls, &call->link);
+  return call;
+}
+
+ObkServiceCall *
+obk_service_encrypt (ObkService *service, const ObkEncryptRequest *request, ObkEncryptDone done, gpointer user_data)
+{
+  ObkServiceCall *call = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_return_val_if_fail (service != NULL && request != NULL && done != NULL, NULL);
+
+  call = call_new (service, OBK_METHOD_ENCRYPT, request->deadline_us, user_data);
+  call->encrypted = done;
+  call->plaintext = request->plaintext;
+  call->plaintext_length = request->plaintext_length;
+  if (check_encrypt (call, request, &error) && enter (call, &error))
+    return call;
+  finish (call, NULL, NULL, error);
+  return NULL;
+}
+
+ObkServiceCall *
+obk_service_decrypt (ObkService *service, const ObkDecryptRequest *request, ObkDecryptDone done, gpointer user_data)
+{
+  ObkServiceCall *call = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_return_val_if_fail (service != NULL && request != NULL && done != NULL, NULL);
+
+  call = call_new (service, OBK_METHOD_DECRYPT, request->deadline_us, user_data);
+  call->decrypted = done;
+  if (check_decrypt (call, request, &error))
+    {
+      call->ciphertext = g_strndup (request->ciphertext, request->ciphertext_length);
+      if (enter (call, &error))
+        return call;
+    }
+  finish (call, NULL, NULL, error);
+  return NULL;
+}
+
+static void
+abandon (ObkServiceCall *call)
+{
+  g_clear_pointer (&call->transit_call, obk_call_cancel);
+}
+
+void
+obk_service_cancel (ObkServiceCall *call)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_return_if_fail (call != NULL);
+
+  if (obk_clock_boot_us () >= call->deadline_us)
+    error = g_error_new_literal (OBK_ERROR, OBK_ERROR_TIMEOUT, "the client gave up at its deadline");
+  else
+    error = g_error_new_literal (OBK_ERROR, OBK_ERROR_CANCELED, "the client gave up");
+  log_outcome (call, error);
+  abandon (call);
+  detach (call);
+  call_free (call);
+}
+
+ObkService *
+obk_service_new (ObkBoardSlot *board, ObkTransit *transit, ObkPoller *poller, guint max_encrypt, guint max_decrypt)
+{
+  ObkService *service = NULL;
+
+  g_return_val_if_fail (board != NULL && transit != NULL && poller != NULL, NULL);
+  g_return_val_if_fail (max_encrypt > 0 && max_decrypt > 0, NULL);
+
+  service = g_new0 (ObkService, 1);
+  service->board = board;
+  service->transit = transit;
+  service->poller = poller;
+  service->gates[OBK_METHOD_ENCRYPT].slots = max_encrypt;
+  service->gates[OBK_METHOD_DECRYPT].slots = max_decrypt;
+  return service;
+}
+
+/* Unlike a cancelled call's, a slot goes to nobody here. */
+void
+obk_service_free (ObkService *service)
+{
+  GList *link = NULL;
+
+  if (service == NULL)
+    return;
+  while ((link = g_queue_pop_head_link (&service->calls)) != NULL)
+    {
+      ObkServiceCall *call = link->data;
+
+      obk_poller_cancel_timer (service->poller, &call->timer);
+      abandon (call);
+      call_free (call);
+    }
+  g_free (service);
+}
