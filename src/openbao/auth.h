@@ -22,6 +22,7 @@ typedef struct
 } ObkAuthOptions;
 
 /* @credential: what a login proves itself with (transfer full) */
+/* Both are borrowed, and the client outlives this. Waits that are left when it is freed are dropped unanswered. */
 ObkAuth *obk_auth_new (ObkPoller *poller, ObkClient *client, ObkCredential *credential, const ObkAuthOptions *options);
 void obk_auth_free (ObkAuth *auth);
 
@@ -48,7 +49,7 @@ ObkAuthWait *obk_auth_acquire (ObkAuth *auth, ObkAuthDone done, gpointer user_da
 
 /**
  * obk_auth_refused:
- * @token: the one that OpenBao answered 401 or 403 to
+ * @token: the one that OpenBao answered 401 or 403 to; the caller has kept a reference to it since
  *
  * Asks for a fresh login, unless @token has been replaced already or the last re-login was too short ago
  * (then the callback gets OBK_ERROR_POLICY_DENIED). Spec openbao.md, "Retry timing".
@@ -56,7 +57,8 @@ ObkAuthWait *obk_auth_acquire (ObkAuth *auth, ObkAuthDone done, gpointer user_da
 ObkAuthWait *obk_auth_refused (ObkAuth *auth, ObkSecret *token, ObkAuthDone done, gpointer user_data);
 void obk_auth_wait_cancel (ObkAuthWait *wait);
 
-/* Returns: microseconds since the token in use was issued; for standbys that do not know it yet */
+/* Returns: microseconds since the token in use was issued, for standbys that do not know it yet; G_MAXINT64 without one
+ */
 gint64 obk_auth_token_age_us (const ObkAuth *auth);
 
 /* Seconds until the token in use runs out; -1 without one. */
