@@ -21,3 +21,9 @@ obk_clock_boot_us (void)
   clock_gettime (CLOCK_BOOTTIME, &now);
   return (gint64)now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000;
 }
+
+ObkNow
+obk_clock_now (void)
+{
+  return (ObkNow){ .unix_s = obk_clock_unix (), .boot_us = obk_clock_boot_us () };
+}

@@ -23,4 +23,13 @@ gint64 obk_clock_boot_us (void);
 
 #define OBK_NO_DEADLINE G_MAXINT64
 
+/* One moment on both clocks. A plain value, passed in where a rule must be testable. */
+typedef struct
+{
+  gint64 unix_s;
+  gint64 boot_us;
+} ObkNow;
+
+ObkNow obk_clock_now (void);
+
 G_END_DECLS
