@@ -73,6 +73,7 @@
 #define OBK_FIELD_GENERATION "generation"
 #define OBK_FIELD_TTL_SECONDS "ttl_seconds"
 #define OBK_FIELD_VERSION "version"
+#define OBK_FIELD_IMPACT "impact" /* of a finding: cryptographic_safety or api_server_availability */
 #define OBK_STATUS_OK "ok"
 #define OBK_STATUS_ERROR "error"
 

@@ -19,11 +19,11 @@ identity_of (const ObkState *state, const ObkSnapshot *snapshot, const ObkKeyrin
 }
 
 ObkKeyring *
-obk_keyring_new (const ObkState *state, const ObkKeyring *previous)
+obk_keyring_new (const ObkState *state, guint32 serving, const ObkKeyring *previous)
 {
   ObkKeyring *keyring = NULL;
 
-  g_return_val_if_fail (state != NULL && obk_state_active (state) != NULL, NULL);
+  g_return_val_if_fail (state != NULL && serving > 0, NULL);
 
   keyring = g_new0 (ObkKeyring, 1);
   g_atomic_ref_count_init (&keyring->references);
@@ -37,9 +37,10 @@ obk_keyring_new (const ObkState *state, const ObkKeyring *previous)
         continue;
       identity = identity_of (state, snapshot, previous);
       g_hash_table_insert (keyring->by_key_id, (gpointer)obk_key_identity_key_id (identity), identity);
-      if (snapshot->state == OBK_SNAPSHOT_ACTIVE)
+      if (snapshot->version == serving)
         keyring->active = identity;
     }
+  g_warn_if_fail (keyring->active != NULL);
   return keyring;
 }
 

@@ -12,8 +12,12 @@ G_BEGIN_DECLS
 /* Reference-counted, for any thread. */
 typedef struct _ObkKeyring ObkKeyring;
 
-/* @previous: (nullable): identities that it holds already are shared, not computed again */
-ObkKeyring *obk_keyring_new (const ObkState *state, const ObkKeyring *previous);
+/**
+ * obk_keyring_new:
+ * @serving: the retained version that encrypts: the active one, or until that is proved the one before it
+ * @previous: (nullable): identities that it holds already are shared, not computed again
+ */
+ObkKeyring *obk_keyring_new (const ObkState *state, guint32 serving, const ObkKeyring *previous);
 ObkKeyring *obk_keyring_ref (ObkKeyring *keyring);
 void obk_keyring_unref (ObkKeyring *keyring);
 

@@ -24,11 +24,11 @@ typedef struct
 /* What one run remembers beside the state; never saved. A plain value, zeroed at the start. */
 typedef struct
 {
-  guint32 highest_read;     /* the highest latest version of this run's reads; set anew when a loss is accepted */
-  guint lagging_reads;      /* probes in a row that showed less than was seen before */
-  gint64 lagging_since_us;  /* the first of them, on the boot clock */
-  guint32 stable_version;   /* the candidate that the next one is about; 0 for none */
-  gint64 stable_since_us;   /* when it became stable, on the boot clock, as far as this run can tell */
+  guint32 highest_read;    /* the highest latest version of this run's reads; set anew when a loss is accepted */
+  guint lagging_reads;     /* probes in a row that showed less than was seen before */
+  gint64 lagging_since_us; /* the first of them, on the boot clock */
+  guint32 stable_version;  /* the candidate that the next one is about; 0 for none */
+  gint64 stable_since_us;  /* when it became stable, on the boot clock, as far as this run can tell */
 } ObkRotationMemory;
 
 typedef enum
@@ -71,7 +71,7 @@ typedef enum
   OBK_DISCOVERY_FOUND,   /* there is a new state */
   OBK_DISCOVERY_NOTHING, /* OpenBao has nothing that the state does not have */
   OBK_DISCOVERY_LAGGING  /* a standby that does not know @wanted yet: counts as a failed read */
-} ObkDiscovery;
+} ObkDiscoveryKind;
 
 /**
  * obk_rotation_discover:
@@ -81,8 +81,8 @@ typedef enum
  *
  * Source: spec registry.md, "Discovery".
  */
-ObkDiscovery obk_rotation_discover (const ObkState *state, const ObkKeyMetadata *metadata, guint32 wanted, ObkNow now,
-                                    ObkRotationMemory *memory, ObkState **found);
+ObkDiscoveryKind obk_rotation_discover (const ObkState *state, const ObkKeyMetadata *metadata, guint32 wanted,
+                                        ObkNow now, ObkRotationMemory *memory, ObkState **found);
 
 /* Whether Transit encrypts with @version when asked for it */
 gboolean obk_rotation_may_encrypt (const ObkKeyMetadata *metadata, guint32 version);

@@ -46,7 +46,7 @@ static void
 test_which_versions_decrypt (void)
 {
   g_autoptr (ObkState) state = make_state ();
-  g_autoptr (ObkKeyring) keyring = obk_keyring_new (state, NULL);
+  g_autoptr (ObkKeyring) keyring = obk_keyring_new (state, obk_state_active (state)->version, NULL);
   g_autoptr (ObkBoard) board
       = obk_board_new (&scope, &(ObkBoardFacts){ keyring, .reason = "", .stale_reason = "", .fresh_until_us = 100 });
 
@@ -65,7 +65,7 @@ static void
 test_freshness_runs_out (void)
 {
   g_autoptr (ObkState) state = make_state ();
-  g_autoptr (ObkKeyring) keyring = obk_keyring_new (state, NULL);
+  g_autoptr (ObkKeyring) keyring = obk_keyring_new (state, obk_state_active (state)->version, NULL);
   ObkBoardFacts facts = { keyring, .reason = "", .stale_reason = "", .fresh_until_us = 100 };
   g_autoptr (ObkBoard) board = obk_board_new (&scope, &facts);
   g_autoptr (ObkBoard) told = NULL;
@@ -83,7 +83,7 @@ static void
 test_a_reason_is_unhealthy_at_once (void)
 {
   g_autoptr (ObkState) state = make_state ();
-  g_autoptr (ObkKeyring) keyring = obk_keyring_new (state, NULL);
+  g_autoptr (ObkKeyring) keyring = obk_keyring_new (state, obk_state_active (state)->version, NULL);
   g_autoptr (ObkBoard) board = obk_board_new (
       &scope, &(ObkBoardFacts){ keyring, .reason = "profile_invalid", .stale_reason = "", .fresh_until_us = 100 });
 
@@ -96,8 +96,8 @@ static void
 test_identities_are_shared (void)
 {
   g_autoptr (ObkState) state = make_state ();
-  g_autoptr (ObkKeyring) first = obk_keyring_new (state, NULL);
-  g_autoptr (ObkKeyring) second = obk_keyring_new (state, first);
+  g_autoptr (ObkKeyring) first = obk_keyring_new (state, obk_state_active (state)->version, NULL);
+  g_autoptr (ObkKeyring) second = obk_keyring_new (state, obk_state_active (state)->version, first);
 
   g_assert_true (obk_keyring_active (first) == obk_keyring_active (second));
 }
