@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the configuration to the identity scope. */
+/* From the configuration to the values that the registry goes by. */
 #include "cli/scope.h"
 
 ObkScope *
@@ -17,6 +17,18 @@ obk_scope_from_config (const ObkConfig *config)
   scope->mount_id = g_strdup (config->transit.scope.mount_id);
   scope->key_lineage_id = g_strdup (config->transit.scope.key_lineage_id);
   return scope;
+}
+
+ObkRotationPolicy
+obk_rotation_policy_from_config (const ObkConfig *config)
+{
+  return (ObkRotationPolicy){
+    .activation_delay_us = config->rotation.activation_delay_us,
+    .stable_observation_count = config->rotation.stable_observation_count,
+    .reject_version_rollback = config->rotation.reject_version_rollback,
+    .probe_interval_us = config->status.probe_interval_us,
+    .max_staleness_us = config->status.max_staleness_us,
+  };
 }
 
 char *

@@ -17,9 +17,7 @@
 
 struct _ObkService
 {
-  ObkBoardSlot *board;
-  ObkTransit *transit;
-  ObkPoller *poller;
+  ObkServiceOptions options;
   ObkGate gates[OBK_N_METHODS]; /* that of Status is not used */
   GQueue calls;                 /* of ObkServiceCall, all that have no answer yet */
 };
@@ -30,7 +28,7 @@ struct _ObkServiceCall
   ObkMethod method;
   GList link; /* in the service's calls */
   ObkGatePlace place;
-  ObkTimer timer; /* the deadline, while it waits; then it is Transit's */
+  ObkTimer timer; /* the deadline, while it waits for something of ours; then it is Transit's */
   gint64 start_us;
   gint64 deadline_us;
   ObkBoard *board;                /* one board from start to end: it holds the identity */
@@ -38,7 +36,9 @@ struct _ObkServiceCall
   char *key_id;                   /* (nullable): the well-formed one of a request whose identity is not known */
   gconstpointer plaintext;        /* the request's, borrowed */
   gsize plaintext_length;
-  char *ciphertext; /* a copy with a zero at its end */
+  ObkDecryptRequest decrypt;   /* likewise */
+  char *ciphertext;            /* a copy with a zero at its end */
+  ObkDiscoveryWait *discovery; /* (nullable): while it is looked for a version that a peer may have promoted */
   ObkCall *transit_call;
   ObkEncryptDone encrypted;
   ObkDecryptDone decrypted;
@@ -83,6 +83,7 @@ find_identity (ObkServiceCall *call, const ObkDecryptRequest *request, GError **
 {
   if (!obk_key_id_is_well_formed (request->key_id, request->key_id_length))
     return refuse (OBK_ERROR_KEY_ID_MALFORMED, "key_id has not the form of one", error);
+  g_free (call->key_id);
   call->key_id = g_strndup (request->key_id, request->key_id_length);
   if (!obk_board_loaded (call->board))
     return refuse (OBK_ERROR_STATUS_STALE, "no registry is loaded yet", error);
@@ -116,8 +117,9 @@ check_ciphertext (ObkServiceCall *call, const ObkDecryptRequest *request, GError
 }
 
 static gboolean
-check_decrypt (ObkServiceCall *call, const ObkDecryptRequest *request, GError **error)
+check_decrypt (ObkServiceCall *call, GError **error)
 {
+  const ObkDecryptRequest *request = &call->decrypt;
   const ObkScope *scope = obk_board_scope (call->board);
 
   return check_limits (request, error) && find_identity (call, request, error)
@@ -185,7 +187,7 @@ detach (ObkServiceCall *call)
   ObkGate *gate = &service->gates[call->method];
   ObkGatePlace *next = NULL;
 
-  obk_poller_cancel_timer (service->poller, &call->timer);
+  obk_poller_cancel_timer (service->options.poller, &call->timer);
   g_queue_unlink (&service->calls, &call->link);
   obk_gate_leave (gate, &call->place);
   while ((next = obk_gate_next (gate)) != NULL)
@@ -213,6 +215,8 @@ transit_encrypted (const char *ciphertext, const GError *error, gpointer user_da
   call->transit_call = NULL;
   if (error == NULL && !check_encrypted (call, ciphertext, &own_error))
     error = own_error;
+  if (obk_error_code (error) == OBK_ERROR_VERSION_UNUSABLE && call->service->options.prober != NULL)
+    obk_prober_doubt (call->service->options.prober);
   finish (call, error == NULL ? ciphertext : NULL, NULL, error);
 }
 
@@ -231,10 +235,10 @@ transit_decrypted (ObkSecret *plaintext, const GError *error, gpointer user_data
 static void
 run (ObkServiceCall *call)
 {
-  ObkTransit *transit = call->service->transit;
+  ObkTransit *transit = call->service->options.transit;
   const char *associated_data = obk_key_identity_associated_data_base64 (call->identity);
 
-  obk_poller_cancel_timer (call->service->poller, &call->timer);
+  obk_poller_cancel_timer (call->service->options.poller, &call->timer);
   if (call->method == OBK_METHOD_ENCRYPT)
     call->transit_call
         = obk_transit_encrypt (transit, obk_key_identity_version (call->identity), call->plaintext,
@@ -248,8 +252,9 @@ static void
 waited_too_long (ObkTimer *timer)
 {
   ObkServiceCall *call = OBK_CONTAINER_OF (timer, ObkServiceCall, timer);
-  g_autoptr (GError) error = g_error_new_literal (OBK_ERROR, OBK_ERROR_TIMEOUT, "no slot within the deadline");
+  g_autoptr (GError) error = g_error_new_literal (OBK_ERROR, OBK_ERROR_TIMEOUT, "no turn within the deadline");
 
+  g_clear_pointer (&call->discovery, obk_discovery_wait_cancel);
   finish (call, NULL, NULL, error);
 }
 
@@ -259,7 +264,7 @@ enter (ObkServiceCall *call, GError **error)
 {
   ObkService *service = call->service;
 
-  if (call->deadline_us <= call->start_us)
+  if (call->deadline_us <= obk_clock_boot_us ())
     return refuse (OBK_ERROR_TIMEOUT, "the deadline had passed when the call came", error);
   switch (obk_gate_enter (&service->gates[call->method], &call->place))
     {
@@ -267,7 +272,7 @@ enter (ObkServiceCall *call, GError **error)
       run (call);
       return TRUE;
     case OBK_PLACE_WAITING:
-      obk_poller_set_timer (service->poller, &call->timer, call->deadline_us);
+      obk_poller_set_timer (service->options.poller, &call->timer, call->deadline_us);
       return TRUE;
     default:
       return refuse (OBK_ERROR_CONCURRENCY_LIMIT, "too many calls are waiting", error);
@@ -285,7 +290,7 @@ call_new (ObkService *service, ObkMethod method, gint64 deadline_us, gpointer us
   call->timer.expired = waited_too_long;
   call->start_us = obk_clock_boot_us ();
   call->deadline_us = deadline_us;
-  call->board = obk_board_slot_get (service->board);
+  call->board = obk_board_slot_get (service->options.board);
   call->user_data = user_data;
   g_queue_push_tail_link (&service->calls, &call->link);
   return call;
@@ -309,6 +314,66 @@ obk_service_encrypt (ObkService *service, const ObkEncryptRequest *request, ObkE
   return NULL;
 }
 
+static gboolean
+admit_decrypt (ObkServiceCall *call, GError **error)
+{
+  if (!check_decrypt (call, error))
+    return FALSE;
+  call->ciphertext = g_strndup (call->decrypt.ciphertext, call->decrypt.ciphertext_length);
+  return enter (call, error);
+}
+
+static guint32
+annotated_version (const ObkServiceCall *call)
+{
+  return obk_annotations_key_version (call->decrypt.annotations, call->decrypt.n_annotations);
+}
+
+/* Whether a peer of ours may have made such a key_id, under a version that we have not heard of. */
+static gboolean
+may_be_a_peers (const ObkServiceCall *call)
+{
+  const ObkDecryptRequest *request = &call->decrypt;
+  const ObkScope *scope = obk_board_scope (call->board);
+
+  return call->service->options.prober != NULL
+         && obk_annotations_check_form (request->annotations, request->n_annotations, scope, NULL)
+         && obk_annotations_are_of_scope (request->annotations, request->n_annotations, scope, call->key_id)
+         && !obk_prober_knows_version (call->service->options.prober, annotated_version (call));
+}
+
+static void
+discovered (const GError *error, gpointer user_data)
+{
+  ObkServiceCall *call = user_data;
+  g_autoptr (GError) own_error = NULL;
+
+  call->discovery = NULL;
+  obk_poller_cancel_timer (call->service->options.poller, &call->timer);
+  obk_board_unref (call->board);
+  call->board = obk_board_slot_get (call->service->options.board);
+  if (error == NULL && admit_decrypt (call, &own_error))
+    return;
+  finish (call, NULL, NULL, error != NULL ? error : own_error);
+}
+
+/* Returns: whether the call waits for what OpenBao says; else @error stands, or tells why it cannot */
+static gboolean
+discover (ObkServiceCall *call, GError **error)
+{
+  ObkDiscovery *discovery = NULL;
+
+  if (!g_error_matches (*error, OBK_ERROR, OBK_ERROR_KEY_ID_UNKNOWN) || !may_be_a_peers (call))
+    return FALSE;
+  g_clear_error (error);
+  discovery = obk_prober_discovery (call->service->options.prober);
+  call->discovery = obk_discovery_ask (discovery, annotated_version (call), discovered, call, error);
+  if (call->discovery == NULL)
+    return FALSE;
+  obk_poller_set_timer (call->service->options.poller, &call->timer, call->deadline_us);
+  return TRUE;
+}
+
 ObkServiceCall *
 obk_service_decrypt (ObkService *service, const ObkDecryptRequest *request, ObkDecryptDone done, gpointer user_data)
 {
@@ -319,12 +384,9 @@ obk_service_decrypt (ObkService *service, const ObkDecryptRequest *request, ObkD
 
   call = call_new (service, OBK_METHOD_DECRYPT, request->deadline_us, user_data);
   call->decrypted = done;
-  if (check_decrypt (call, request, &error))
-    {
-      call->ciphertext = g_strndup (request->ciphertext, request->ciphertext_length);
-      if (enter (call, &error))
-        return call;
-    }
+  call->decrypt = *request;
+  if (admit_decrypt (call, &error) || discover (call, &error))
+    return call;
   finish (call, NULL, NULL, error);
   return NULL;
 }
@@ -332,6 +394,7 @@ obk_service_decrypt (ObkService *service, const ObkDecryptRequest *request, ObkD
 static void
 abandon (ObkServiceCall *call)
 {
+  g_clear_pointer (&call->discovery, obk_discovery_wait_cancel);
   g_clear_pointer (&call->transit_call, obk_call_cancel);
 }
 
@@ -353,19 +416,18 @@ obk_service_cancel (ObkServiceCall *call)
 }
 
 ObkService *
-obk_service_new (ObkBoardSlot *board, ObkTransit *transit, ObkPoller *poller, guint max_encrypt, guint max_decrypt)
+obk_service_new (const ObkServiceOptions *options)
 {
   ObkService *service = NULL;
 
-  g_return_val_if_fail (board != NULL && transit != NULL && poller != NULL, NULL);
-  g_return_val_if_fail (max_encrypt > 0 && max_decrypt > 0, NULL);
+  g_return_val_if_fail (options != NULL, NULL);
+  g_return_val_if_fail (options->poller != NULL && options->board != NULL && options->transit != NULL, NULL);
+  g_return_val_if_fail (options->max_encrypt > 0 && options->max_decrypt > 0, NULL);
 
   service = g_new0 (ObkService, 1);
-  service->board = board;
-  service->transit = transit;
-  service->poller = poller;
-  service->gates[OBK_METHOD_ENCRYPT].slots = max_encrypt;
-  service->gates[OBK_METHOD_DECRYPT].slots = max_decrypt;
+  service->options = *options;
+  service->gates[OBK_METHOD_ENCRYPT].slots = options->max_encrypt;
+  service->gates[OBK_METHOD_DECRYPT].slots = options->max_decrypt;
   return service;
 }
 
@@ -381,7 +443,7 @@ obk_service_free (ObkService *service)
     {
       ObkServiceCall *call = link->data;
 
-      obk_poller_cancel_timer (service->poller, &call->timer);
+      obk_poller_cancel_timer (service->options.poller, &call->timer);
       abandon (call);
       call_free (call);
     }

@@ -5,6 +5,7 @@
 #include <glib.h>
 
 #include "health/board.h"
+#include "health/prober.h"
 #include "identity/annotations.h"
 #include "openbao/transit.h"
 
@@ -16,8 +17,18 @@ typedef struct _ObkService ObkService;
 /* One request under way: a place in the queue or a call to Transit. */
 typedef struct _ObkServiceCall ObkServiceCall;
 
-ObkService *obk_service_new (ObkBoardSlot *board, ObkTransit *transit, ObkPoller *poller, guint max_encrypt,
-                             guint max_decrypt);
+/* A plain value; pointers are borrowed and outlive the service. */
+typedef struct
+{
+  ObkPoller *poller;
+  ObkBoardSlot *board;
+  ObkTransit *transit;
+  ObkProber *prober; /* (nullable): looks for an unknown key_id, and again when a version turns out to be unusable */
+  guint max_encrypt; /* calls at once */
+  guint max_decrypt;
+} ObkServiceOptions;
+
+ObkService *obk_service_new (const ObkServiceOptions *options);
 void obk_service_free (ObkService *service);
 
 /* All borrowed until the callback has run or the call is cancelled. */

@@ -61,7 +61,7 @@ set_board (Fixture *f, const char *reason)
 
   obk_state_add (state, 7, 1700000700, OBK_SNAPSHOT_ACTIVE);
   obk_state_sort (state);
-  keyring = obk_keyring_new (state, NULL);
+  keyring = obk_keyring_new (state, obk_state_active (state)->version, NULL);
   board = obk_board_new (&scope, &(ObkBoardFacts){ keyring, reason, "", G_MAXINT64 });
   obk_board_slot_set (f->board, board);
 }
@@ -91,7 +91,13 @@ setup (Fixture *f, gconstpointer data)
   f->board = obk_board_slot_new (&scope);
   set_board (f, "");
   f->transit = stand_in_new ();
-  f->service = obk_service_new (f->board, f->transit, f->poller, MAX_ENCRYPT, MAX_DECRYPT);
+  f->service = obk_service_new (&(ObkServiceOptions){
+      .poller = f->poller,
+      .board = f->board,
+      .transit = f->transit,
+      .max_encrypt = MAX_ENCRYPT,
+      .max_decrypt = MAX_DECRYPT,
+  });
   f->server = obk_grpc_server_new (f->poller, f->board, f->service, MAX_STATUS, &error);
   g_assert_no_error (error);
   f->client = obk_kms_client_new (f->path, TIMEOUT_US, &error);

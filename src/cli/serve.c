@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* "serve": wires all parts, answers the socket before OpenBao does, and ends only when it is told to or must. */
+#include "cli/command.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/names.h"
+#include "base/process.h"
+#include "cli/scope.h"
+#include "cli/session.h"
+#include "config-build.h"
+#include "health/prober.h"
+#include "kms/grpc-server.h"
+#include "kms/listener.h"
+#include "kms/service.h"
+#include "observe/log-sink.h"
+#include "observe/notify.h"
+#include "registry/store.h"
+
+#include <glib-unix.h>
+#include <glib/gi18n.h>
+
+#include <signal.h>
+
+#define DRAIN_SECONDS 10  /* what running calls get after SIGTERM */
+#define STATUS_SECONDS 30 /* between lines to systemd that tell the token's time left */
+
+typedef struct
+{
+  const ObkConfig *config;
+  GMainLoop *loop;
+  ObkScope *scope;
+  ObkSession *session;
+  ObkBoardSlot *board;
+  ObkProber *prober;
+  ObkService *service;
+  ObkGrpcServer *server;
+  ObkListener *listener;
+  gboolean stopping;
+  ObkExit exit;
+  GArray *sources; /* of guint: GLib's */
+} Serve;
+
+static void
+log_event (ObkLogLevel level, const char *event, const GError *error)
+{
+  ObkLogRecord record;
+
+  obk_log_begin (&record, level, event);
+  obk_log_string (&record, OBK_FIELD_VERSION, OBK_VERSION);
+  obk_log_error (&record, error);
+  obk_log_emit (&record);
+}
+
+/* What systemd is told */
+
+static void
+tell_status (Serve *serve)
+{
+  g_autoptr (ObkBoard) board = obk_board_slot_get (serve->board);
+  const char *reason = obk_board_reason (board, obk_clock_boot_us ());
+  const ObkKeyIdentity *serving = obk_board_active (board);
+  gint64 token_seconds = obk_auth_token_ttl_seconds (obk_session_auth (serve->session));
+  g_autoptr (GString) line = g_string_new (*reason == '\0' ? "healthy" : "unhealthy: ");
+
+  g_string_append (line, reason);
+  if (serving != NULL)
+    g_string_append_printf (line, ", key version %u", obk_key_identity_version (serving));
+  if (token_seconds < 0)
+    g_string_append (line, ", no token");
+  else
+    g_string_append_printf (line, ", token for %" G_GINT64_FORMAT " min", token_seconds / 60);
+  obk_notify_status (line->str);
+}
+
+static gboolean
+status_due (gpointer user_data)
+{
+  tell_status (user_data);
+  return G_SOURCE_CONTINUE;
+}
+
+/* What happens */
+
+static void
+health_changed (gpointer user_data)
+{
+  Serve *serve = user_data;
+
+  if (serve->prober != NULL)
+    tell_status (serve);
+}
+
+static void
+logged_in (gpointer user_data)
+{
+  Serve *serve = user_data;
+
+  obk_prober_retry (serve->prober);
+  tell_status (serve);
+}
+
+static void
+end (Serve *serve, ObkExit exit)
+{
+  serve->exit = exit;
+  g_main_loop_quit (serve->loop);
+}
+
+static void
+state_refused (const GError *error, gpointer user_data)
+{
+  log_event (OBK_LOG_ERROR, OBK_EVENT_SERVICE_STOPPING, error);
+  end (user_data, OBK_EXIT_RUNTIME);
+}
+
+static void
+accepted (int fd, gpointer user_data)
+{
+  Serve *serve = user_data;
+  g_autoptr (GError) error = NULL;
+
+  if (!obk_grpc_server_add_connection (serve->server, fd, &error))
+    log_event (OBK_LOG_WARN, OBK_EVENT_PEER_REFUSED, error);
+}
+
+static void
+drained (gpointer user_data)
+{
+  end (user_data, OBK_EXIT_OK);
+}
+
+static gboolean
+drained_too_long (gpointer user_data)
+{
+  end (user_data, OBK_EXIT_OK);
+  return G_SOURCE_CONTINUE;
+}
+
+/* No new calls; running ones get their time. */
+static gboolean
+told_to_stop (gpointer user_data)
+{
+  Serve *serve = user_data;
+  guint source = 0;
+
+  if (serve->stopping)
+    return G_SOURCE_CONTINUE;
+  serve->stopping = TRUE;
+  log_event (OBK_LOG_INFO, OBK_EVENT_SERVICE_STOPPING, NULL);
+  obk_notify_stopping ();
+  g_clear_pointer (&serve->listener, obk_listener_free);
+  obk_grpc_server_drain (serve->server, drained, serve);
+  source = g_timeout_add_seconds (DRAIN_SECONDS, drained_too_long, serve);
+  g_array_append_val (serve->sources, source);
+  return G_SOURCE_CONTINUE;
+}
+
+/* Reading the configuration again is not there yet; ending for it, as a signal without a handler does, is worse. */
+static gboolean
+told_to_reload (gpointer user_data)
+{
+  g_autoptr (GError) error = g_error_new_literal (OBK_ERROR, OBK_ERROR_CONFIG_INVALID,
+                                                  "SIGHUP does nothing in this version: restart to use another "
+                                                  "configuration");
+
+  log_event (OBK_LOG_WARN, OBK_EVENT_WARNING, error);
+  return G_SOURCE_CONTINUE;
+}
+
+/* The parts, in the order in which they need each other */
+
+static gboolean
+open_registry (Serve *serve, GError **error)
+{
+  const ObkConfig *config = serve->config;
+  g_autoptr (ObkStore) store = obk_store_open (config->state.path, error);
+  ObkState *state = NULL;
+
+  if (store == NULL || !obk_store_load (store, serve->scope, &state, error))
+    return FALSE;
+  serve->prober = obk_prober_new (
+      &(ObkProberOptions){
+          .poller = obk_session_poller (serve->session),
+          .transit = obk_session_transit (serve->session),
+          .board = serve->board,
+          .scope = serve->scope,
+          .rotation = obk_rotation_policy_from_config (config),
+          .deep_probe_interval_us = config->status.deep_probe_interval_us,
+          .retry_interval_us = config->bootstrap.retry_interval_us,
+          .grace_timeout_us = config->bootstrap.grace_timeout_us,
+          .changed = health_changed,
+          .refused = state_refused,
+          .user_data = serve,
+      },
+      g_steal_pointer (&store), state);
+  return TRUE;
+}
+
+static gboolean
+open_server (Serve *serve, GError **error)
+{
+  const ObkConfig *config = serve->config;
+  ObkPoller *poller = obk_session_poller (serve->session);
+
+  serve->service = obk_service_new (&(ObkServiceOptions){
+      .poller = poller,
+      .board = serve->board,
+      .transit = obk_session_transit (serve->session),
+      .prober = serve->prober,
+      .max_encrypt = config->server.max_concurrent_encrypt,
+      .max_decrypt = config->server.max_concurrent_decrypt,
+  });
+  serve->server
+      = obk_grpc_server_new (poller, serve->board, serve->service, config->server.max_concurrent_status, error);
+  return serve->server != NULL;
+}
+
+static gboolean
+open_socket (Serve *serve, GError **error)
+{
+  const ObkConfig *config = serve->config;
+  const GArray *uids = config->server.allowed_uids;
+
+  serve->listener = obk_listener_new (obk_session_poller (serve->session),
+                                      &(ObkListenerOptions){
+                                          .path = config->server.socket_path,
+                                          .mode = config->server.socket_mode,
+                                          .group = config->server.socket_group,
+                                          .allowed_uids = (const guint32 *)(gconstpointer)uids->data,
+                                          .n_allowed_uids = uids->len,
+                                      },
+                                      accepted, serve, error);
+  return serve->listener != NULL;
+}
+
+static void
+serve_clear (Serve *serve)
+{
+  for (guint i = 0; serve->sources != NULL && i < serve->sources->len; i++)
+    g_source_remove (g_array_index (serve->sources, guint, i));
+  g_clear_pointer (&serve->sources, g_array_unref);
+  g_clear_pointer (&serve->listener, obk_listener_free);
+  g_clear_pointer (&serve->server, obk_grpc_server_free);
+  g_clear_pointer (&serve->service, obk_service_free);
+  g_clear_pointer (&serve->prober, obk_prober_free);
+  g_clear_pointer (&serve->session, obk_session_free);
+  g_clear_pointer (&serve->board, obk_board_slot_free);
+  g_clear_pointer (&serve->scope, obk_scope_free);
+  g_clear_pointer (&serve->loop, g_main_loop_unref);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Serve, serve_clear)
+
+static ObkExit
+refuse_to_start (const GError *error, ObkExit exit)
+{
+  log_event (OBK_LOG_ERROR, OBK_EVENT_SERVICE_STOPPING, error);
+  return exit;
+}
+
+static void
+watch (Serve *serve, guint source)
+{
+  g_array_append_val (serve->sources, source);
+}
+
+static ObkExit
+run_until_told (Serve *serve)
+{
+  serve->sources = g_array_new (FALSE, FALSE, sizeof (guint));
+  watch (serve, g_unix_signal_add (SIGTERM, told_to_stop, serve));
+  watch (serve, g_unix_signal_add (SIGINT, told_to_stop, serve));
+  watch (serve, g_unix_signal_add (SIGHUP, told_to_reload, serve));
+  watch (serve, g_timeout_add_seconds (STATUS_SECONDS, status_due, serve));
+  obk_auth_set_login_callback (obk_session_auth (serve->session), logged_in, serve);
+  obk_auth_start (obk_session_auth (serve->session));
+  obk_prober_start (serve->prober);
+  obk_notify_ready ();
+  obk_notify_start_watchdog ();
+  tell_status (serve);
+  log_event (OBK_LOG_INFO, OBK_EVENT_SERVICE_STARTED, NULL);
+  g_main_loop_run (serve->loop);
+  return serve->exit;
+}
+
+static ObkExit
+serve_with (const ObkConfig *config)
+{
+  g_auto (Serve) serve = { .config = config };
+  g_autoptr (GError) error = NULL;
+
+  serve.loop = g_main_loop_new (NULL, FALSE);
+  serve.scope = obk_scope_from_config (config);
+  serve.board = obk_board_slot_new (serve.scope);
+  serve.session = obk_session_new (config, &error);
+  if (serve.session == NULL)
+    return refuse_to_start (error, OBK_EXIT_CONFIG);
+  if (!open_registry (&serve, &error) || !open_server (&serve, &error) || !open_socket (&serve, &error))
+    return refuse_to_start (error, OBK_EXIT_RUNTIME);
+  return run_until_told (&serve);
+}
+
+static void
+install_log (const ObkConfig *config)
+{
+  static const ObkSinkFormat formats[] = {
+    [OBK_LOG_FORMAT_JSON] = OBK_SINK_JSON,
+    [OBK_LOG_FORMAT_TEXT] = OBK_SINK_TEXT,
+    [OBK_LOG_FORMAT_JOURNAL] = OBK_SINK_JOURNAL,
+  };
+
+  obk_log_sink_install (formats[config->logging.format], config->logging.level);
+}
+
+static ObkExit
+run (const ObkGlobals *globals)
+{
+  g_autoptr (ObkConfig) config = NULL;
+  g_autoptr (GError) error = NULL;
+  ObkExit exit = OBK_EXIT_FAILED;
+
+  if (!obk_process_harden (&error))
+    {
+      obk_command_complain ("%s", error->message);
+      return OBK_EXIT_RUNTIME;
+    }
+  config = obk_command_load_config (globals);
+  if (config == NULL)
+    return OBK_EXIT_CONFIG;
+  install_log (config);
+  exit = serve_with (config);
+  obk_log_sink_flush ();
+  return exit;
+}
+
+const ObkCommand obk_command_serve = {
+  .name = "serve",
+  .summary = N_ ("Answer the API server at the socket, until told to stop."),
+  .example = OBK_PROGRAM " serve --config " OBK_DEFAULT_CONFIG,
+  .run = run,
+};

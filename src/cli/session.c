@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way to OpenBao as the configuration has it, from the tunnel up to Transit: for all commands that ask OpenBao. */
+#include "cli/session.h"
+
+#include "base/error.h"
+#include "openbao/jwt-file.h"
+
+#include <string.h>
+
+struct _ObkSession
+{
+  ObkPoller *poller;
+  ObkTunnel *tunnel;
+  ObkHttp *http;
+  ObkClient *client;
+  ObkAuth *auth;
+  ObkTransit *transit;
+};
+
+/* As the kernel's flag says, unless the configuration insists. */
+static gboolean
+wants_fips (const ObkConfig *config)
+{
+  g_autofree char *flag = NULL;
+
+  if (config->openbao.fips_mode == OBK_FIPS_ON)
+    return TRUE;
+  return g_file_get_contents ("/proc/sys/crypto/fips_enabled", &flag, NULL, NULL) && *flag == '1';
+}
+
+static ObkClient *
+make_client (ObkSession *session, const ObkConfig *config, GError **error)
+{
+  g_autoptr (GPtrArray) addresses = g_ptr_array_new ();
+
+  g_ptr_array_add (addresses, config->openbao.address);
+  for (char **more = config->openbao.additional_addresses; *more != NULL; more++)
+    g_ptr_array_add (addresses, *more);
+  g_ptr_array_add (addresses, NULL);
+  return obk_client_new (session->poller, session->http,
+                         &(ObkClientOptions){
+                             .addresses = (const char *const *)addresses->pdata,
+                             .tls_server_name = config->openbao.tls_server_name,
+                             .namespace = config->openbao.namespace,
+                             .timeout_us = config->openbao.timeout_us,
+                             .log_request_ids = config->logging.openbao_request_ids,
+                         },
+                         error);
+}
+
+static ObkCredential *
+make_credential (const ObkConfig *config, GError **error)
+{
+  if (config->auth.method != OBK_AUTH_JWT || config->auth.jwt.source != OBK_JWT_FILE)
+    {
+      g_set_error_literal (error, OBK_ERROR, OBK_ERROR_CONFIG_INVALID,
+                           "auth: this version logs in with a JWT from a file only (auth.method \"jwt\", "
+                           "auth.jwt.source \"file\")");
+      return NULL;
+    }
+  return obk_jwt_file_new (
+      &(ObkJwtFileOptions){
+          .path = config->auth.jwt.jwt_file,
+          .role = config->auth.jwt.role,
+          .min_remaining_ttl_us = config->auth.jwt.min_remaining_ttl_us,
+          .clock_skew_leeway_us = config->auth.jwt.clock_skew_leeway_us,
+          .expected_issuer = config->auth.jwt.expected_issuer,
+          .expected_audience = (const char *const *)config->auth.jwt.expected_audience,
+          .expected_subject = config->auth.jwt.expected_subject,
+      },
+      error);
+}
+
+static gboolean
+open_way (ObkSession *session, const ObkConfig *config, GError **error)
+{
+  g_autoptr (ObkCredential) credential = make_credential (config, error);
+
+  if (credential == NULL)
+    return FALSE;
+  session->poller = obk_poller_new (NULL, error);
+  if (session->poller == NULL)
+    return FALSE;
+  session->tunnel = obk_tunnel_new (session->poller, config->openbao.ca_cert_file, wants_fips (config), error);
+  if (session->tunnel == NULL)
+    return FALSE;
+  session->http = obk_http_new (session->poller, session->tunnel, error);
+  if (session->http == NULL)
+    return FALSE;
+  session->client = make_client (session, config, error);
+  if (session->client == NULL)
+    return FALSE;
+  session->auth = obk_auth_new (session->poller, session->client, g_steal_pointer (&credential),
+                                &(ObkAuthOptions){
+                                    .mount_path = config->auth.jwt.mount_path,
+                                    .login_before_token_expiry_us = config->auth.login_before_token_expiry_us,
+                                    .token_renewal_increment_us = config->auth.token_renewal_increment_us,
+                                    .login_timeout_us = config->auth.login_timeout_us,
+                                    .grace_timeout_us = config->bootstrap.grace_timeout_us,
+                                });
+  obk_client_set_auth (session->client, session->auth);
+  session->transit = obk_transit_new (session->client, config->transit.mount_path, config->transit.key_name);
+  return TRUE;
+}
+
+ObkSession *
+obk_session_new (const ObkConfig *config, GError **error)
+{
+  g_autoptr (ObkSession) session = g_new0 (ObkSession, 1);
+
+  g_return_val_if_fail (config != NULL, NULL);
+
+  return open_way (session, config, error) ? g_steal_pointer (&session) : NULL;
+}
+
+void
+obk_session_free (ObkSession *session)
+{
+  if (session == NULL)
+    return;
+  g_clear_pointer (&session->transit, obk_transit_free);
+  g_clear_pointer (&session->auth, obk_auth_free);
+  g_clear_pointer (&session->client, obk_client_free);
+  g_clear_pointer (&session->http, obk_http_free);
+  g_clear_pointer (&session->tunnel, obk_tunnel_free);
+  g_clear_pointer (&session->poller, obk_poller_free);
+  g_free (session);
+}
+
+ObkPoller *
+obk_session_poller (ObkSession *session)
+{
+  return session->poller;
+}
+
+ObkAuth *
+obk_session_auth (ObkSession *session)
+{
+  return session->auth;
+}
+
+ObkTransit *
+obk_session_transit (ObkSession *session)
+{
+  return session->transit;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way to OpenBao as the configuration has it, from the tunnel up to Transit: for all commands that ask OpenBao. */
+#pragma once
+
+#include <glib.h>
+
+#include "base/poller.h"
+#include "config/config.h"
+#include "openbao/auth.h"
+#include "openbao/transit.h"
+
+G_BEGIN_DECLS
+
+/* Of the default main context. */
+typedef struct _ObkSession ObkSession;
+
+/**
+ * obk_session_new:
+ * @error: OBK_ERROR_CONFIG_INVALID, or what is wrong with a file that the configuration names; OBK_ERROR_TLS_FAILED,
+ *   OBK_ERROR_SOCKET_UNAVAILABLE
+ *
+ * Nothing is asked of OpenBao yet. A JWT that is missing is no error: it is read at each login.
+ */
+ObkSession *obk_session_new (const ObkConfig *config, GError **error);
+void obk_session_free (ObkSession *session); /* after all that uses what it has given out */
+
+/* Returns: (transfer none) */
+ObkPoller *obk_session_poller (ObkSession *session);
+ObkAuth *obk_session_auth (ObkSession *session);
+ObkTransit *obk_session_transit (ObkSession *session);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkSession, obk_session_free)
+
+G_END_DECLS
