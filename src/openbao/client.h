@@ -27,24 +27,27 @@ typedef struct
   const char *const *addresses; /* %NULL-ended, in order of preference */
   const char *tls_server_name;
   const char *namespace; /* "" for none */
-  gint64 timeout_us;     /* one attempt at one address */
+  gint64 timeout_us;     /* one attempt at one address; not a login's, which has a time of its own */
   gboolean log_request_ids;
 } ObkClientOptions;
 
+/* @error: OBK_ERROR_CONFIG_INVALID */
 ObkClient *obk_client_new (ObkPoller *poller, ObkHttp *http, const ObkClientOptions *options, GError **error);
-void obk_client_free (ObkClient *client);
+void obk_client_free (ObkClient *client); /* cancels what is under way; not from within a callback */
 
-/* The source of tokens; without one only calls with @anonymous are possible. Borrowed. */
+/* The source of tokens; without one only calls with @anonymous or @token are possible. Borrowed; no call may be
+ * waiting for it when it goes. */
 void obk_client_set_auth (ObkClient *client, struct _ObkAuth *auth);
 
 typedef struct
 {
-  const char *operation; /* OBK_OPERATION_…, static */
-  const char *path;      /* below /v1/, percent-encoded */
-  ObkSecret *body;       /* (nullable): POST; else GET */
-  ObkSecret *token;      /* (nullable): use this one, and do not log in again (renewal) */
-  gboolean anonymous;    /* no token (login) */
-  gint64 deadline_us;    /* OBK_NO_DEADLINE: openbao.timeout bounds the call */
+  const char *operation;         /* OBK_OPERATION_…, static */
+  const char *path;              /* below /v1/, percent-encoded */
+  ObkSecret *body;               /* (nullable): POST; else GET */
+  ObkSecret *token;              /* (nullable): use this one, and do not log in again (renewal) */
+  gboolean anonymous;            /* no token (login) */
+  gint64 deadline_us;            /* OBK_NO_DEADLINE: openbao.timeout bounds the call */
+  GDestroyNotify free_user_data; /* (nullable): called when the call is over, also by a cancel */
 } ObkClientRequest;
 
 /**

@@ -18,6 +18,7 @@ import struct
 import sys
 import threading
 import time
+import urllib.parse
 import warnings
 
 from cryptography import x509
@@ -218,6 +219,7 @@ class Answers:
     def __init__(self):
         self.connections = collections.Counter()
         self.requests = collections.Counter()
+        self.kept = None
 
     def echo(self, connection, request, *rest):
         """The request as it came."""
@@ -230,6 +232,47 @@ class Answers:
 
     def status(self, connection, request, code):
         connection.answer(b'{"errors":[]}', f"{code} Status")
+
+    def say(self, connection, request, code, *texts):
+        """A refusal as OpenBao words it: "/say/400/too%20new"."""
+        errors = [urllib.parse.unquote(text) for text in texts]
+        connection.answer(json.dumps({"errors": errors}).encode(), f"{code} Status")
+
+    def say_until(self, connection, request, count, *refusal):
+        """The first few times a refusal, then a good answer."""
+        if self.requests[f"{connection.kind} {request[1]}"] <= int(count):
+            self.say(connection, request, *refusal)
+        else:
+            connection.answer()
+
+    def json(self, connection, request, text, *rest):
+        """Whatever follows, percent-encoded, and keeps the request."""
+        self.kept = request
+        connection.answer(urllib.parse.unquote(text).encode())
+
+    def keep(self, connection, request, code, text, *rest):
+        """The same with a status of its own."""
+        connection.answer(urllib.parse.unquote(text).encode(), f"{code} Status")
+
+    def last_kept(self, connection, request):
+        method, path, _, body = self.kept
+        connection.answer(json.dumps({"method": method, "path": path, "body": body.decode()}).encode())
+
+    def token(self, connection, request, good):
+        """Knows one token, and does for it what echo does."""
+        if ("X-Vault-Token", good) in request[2]:
+            self.echo(connection, request)
+        else:
+            self.say(connection, request, 403, "permission denied")
+
+    def versions(self, connection, request, count, *rest):
+        """A key that was rotated often."""
+        count = int(count)
+        key = {"type": "aes256-gcm96", "latest_version": count, "keys": {str(n): 1700000000 + n for n in
+                                                                        range(1, count + 1)}}
+        flags = ("derived", "exportable", "allow_plaintext_backup", "deletion_allowed", "supports_encryption",
+                 "supports_decryption")
+        connection.answer(json.dumps({"data": {**key, **dict.fromkeys(flags, False)}}, separators=(",", ":")).encode())
 
     def no_content(self, connection, request):
         connection.send(b"HTTP/1.1 204 No Content\r\n\r\n")
@@ -419,10 +462,19 @@ class Server:
         finally:
             stream.close()
 
+    @staticmethod
+    def choice_of(path):
+        """What the path chooses: what follows /v1/ or, where an address has a prefix, that."""
+        segments = path.lstrip("/").split("/")
+        if segments[0] == "v1":
+            return segments[1:]
+        return segments[:segments.index("v1")] if "v1" in segments else segments
+
     def speak(self, kind, connection):
+        connection.kind = kind
         while True:
             method, path, headers = connection.read_head()
-            name, *arguments = path.lstrip("/").split("/")
+            name, *arguments = self.choice_of(path)
             length = int(dict((key.lower(), value) for key, value in headers).get("content-length", 0))
             body = b"" if name == "early" else connection.read_body(length)
             self.answers.requests[f"{kind} {path}"] += 1

@@ -167,6 +167,19 @@ obk_transit_decrypt (ObkTransit *transit, const char *ciphertext, const char *as
   return call;
 }
 
+/* The whole of transit.h is here, so that the linker does not fetch the real one beside it. No test gets to these. */
+ObkCall *
+obk_transit_read_key (ObkTransit *transit, gint64 deadline_us, ObkTransitKeyDone done, gpointer user_data)
+{
+  g_assert_not_reached ();
+}
+
+ObkCall *
+obk_transit_read_upsert (ObkTransit *transit, gint64 deadline_us, ObkTransitUpsertDone done, gpointer user_data)
+{
+  g_assert_not_reached ();
+}
+
 void
 obk_call_cancel (ObkCall *call)
 {

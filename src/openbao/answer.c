@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an HTTP answer of OpenBao means: its JSON, or an error of the right class. */
+#include "openbao/answer.h"
+
+#include "base/error.h"
+#include "base/json.h"
+
+#include <string.h>
+
+typedef struct
+{
+  guint status;
+  const char *phrase; /* somewhere in OpenBao's text */
+  ObkError code;
+} Phrase;
+
+/* As OpenBao 2.5 to 2.7 word it (sdk/helper/keysutil/policy.go, builtin/logical/transit, vault/). */
+static const Phrase phrases[] = {
+  { 400, "encryption key not found", OBK_ERROR_KEY_MISSING },
+  { 400, "message authentication failed", OBK_ERROR_TRANSIT_AUTHENTICATION_TAG },
+  { 400, "higher than the latest", OBK_ERROR_STANDBY_LAGGING },
+  { 400, "version is too new", OBK_ERROR_STANDBY_LAGGING },
+  { 400, "no such key version", OBK_ERROR_VERSION_UNUSABLE },
+  { 400, "less than the minimum", OBK_ERROR_VERSION_UNUSABLE },
+  { 400, "below the minimum", OBK_ERROR_VERSION_UNUSABLE },
+  { 400, "disallowed by policy", OBK_ERROR_VERSION_UNUSABLE },
+  { 400, "soft-deleted key", OBK_ERROR_TRANSIT_REFUSED },
+  { 403, "permission denied", OBK_ERROR_POLICY_DENIED },
+  { 404, "namespace not found", OBK_ERROR_KEY_MISSING },
+  { 404, "no handler for route", OBK_ERROR_KEY_MISSING },
+  { 503, "namespace is sealed", OBK_ERROR_SEALED },
+  { 503, "is sealed", OBK_ERROR_SEALED },
+  { 503, "namespace has been locked", OBK_ERROR_UNAVAILABLE },
+};
+
+G_GNUC_PRINTF (3, 4)
+static void
+refuse (GError **error, ObkError code, const char *format, ...)
+{
+  va_list arguments;
+
+  va_start (arguments, format);
+  g_propagate_error (error, g_error_new_valist (OBK_ERROR, (int)code, format, arguments));
+  va_end (arguments);
+}
+
+/* Returns: (nullable): {"errors": [text, ...]}, with an array of any length */
+static const json_t *
+errors_of (const json_t *body)
+{
+  const json_t *errors = json_object_get (body, "errors");
+  const json_t *text = NULL;
+  gsize i = 0;
+
+  if (!json_is_array (errors))
+    return NULL;
+  json_array_foreach (errors, i, text)
+    if (!json_is_string (text))
+      return NULL;
+  return errors;
+}
+
+/* Returns: (nullable): the row that says what @errors mean under @status */
+static const Phrase *
+find_phrase (const json_t *errors, guint status)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (phrases); i++)
+    {
+      const json_t *text = NULL;
+      gsize n = 0;
+
+      if (phrases[i].status != status)
+        continue;
+      json_array_foreach (errors, n, text)
+        if (strstr (json_string_value (text), phrases[i].phrase) != NULL)
+          return &phrases[i];
+    }
+  return NULL;
+}
+
+/* What @status means when its text says no more. */
+static ObkError
+code_of (guint status, gboolean login)
+{
+  switch (status)
+    {
+    case 400:
+      return login ? OBK_ERROR_AUTH_FAILED : OBK_ERROR_TRANSIT_REFUSED;
+    case 401:
+      return OBK_ERROR_AUTH_FAILED;
+    case 403:
+      return login ? OBK_ERROR_AUTH_FAILED : OBK_ERROR_POLICY_DENIED;
+    case 404:
+      return OBK_ERROR_KEY_MISSING;
+    case 429:
+      return OBK_ERROR_RATE_LIMITED;
+    default:
+      return OBK_ERROR_UNAVAILABLE;
+    }
+}
+
+static void
+refuse_status (const ObkHttpResponse *response, const char *authority, gboolean login, GError **error)
+{
+  g_autoptr (json_t) body = obk_json_parse (obk_secret_data (response->body), obk_secret_length (response->body), NULL);
+  const json_t *errors = errors_of (body);
+  const Phrase *phrase = find_phrase (errors, response->status);
+  ObkError code = code_of (response->status, login);
+
+  if (errors == NULL && response->status < 500 && response->status != 429)
+    {
+      refuse (error, OBK_ERROR_UNAVAILABLE, "\"%s\": status %u with an answer that is not OpenBao's", authority,
+              response->status);
+      return;
+    }
+  if (phrase != NULL && code != OBK_ERROR_AUTH_FAILED)
+    code = phrase->code;
+  refuse (error, code, "\"%s\": status %u%s%s", authority, response->status, phrase != NULL ? ": " : "",
+          phrase != NULL ? phrase->phrase : "");
+}
+
+json_t *
+obk_answer_read (const ObkHttpResponse *response, const char *authority, gboolean login, GError **error)
+{
+  g_autoptr (json_t) body = NULL;
+  g_autoptr (GError) cause = NULL;
+
+  g_return_val_if_fail (response != NULL && authority != NULL, NULL);
+
+  if (response->status == 204)
+    return json_object ();
+  if (response->status != 200)
+    {
+      refuse_status (response, authority, login, error);
+      return NULL;
+    }
+  body = obk_json_parse (obk_secret_data (response->body), obk_secret_length (response->body), &cause);
+  if (!json_is_object (body))
+    {
+      refuse (error, OBK_ERROR_UNAVAILABLE, "\"%s\": the answer is %s", authority,
+              cause != NULL ? cause->message : "no JSON object");
+      return NULL;
+    }
+  return g_steal_pointer (&body);
+}

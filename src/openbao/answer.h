@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an HTTP answer of OpenBao means: its JSON, or an error of the right class. */
+#pragma once
+
+#include <glib.h>
+#include <jansson.h>
+
+#include "openbao/http.h"
+
+G_BEGIN_DECLS
+
+/**
+ * obk_answer_read:
+ * @authority: who gave it, for the error's text
+ * @login: whether it answers a login
+ * @error: the class that spec kms-v2.md's table and openbao.md's facts give it. Its text has nothing of the answer's
+ *   own but phrases that are known here: OpenBao's texts name paths and keys
+ *
+ * A refusal counts as OpenBao's only when it has the shape of one, so that a proxy's page is no verdict on the key.
+ *
+ * Returns: (transfer full): the object of a 200; an empty one for a 204
+ */
+json_t *obk_answer_read (const ObkHttpResponse *response, const char *authority, gboolean login,
+                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+G_END_DECLS
