@@ -505,7 +505,7 @@ add_unknown (Work *work)
     }
 }
 
-ObkDiscovery
+ObkDiscoveryKind
 obk_rotation_discover (const ObkState *state, const ObkKeyMetadata *metadata, guint32 wanted, ObkNow now,
                        ObkRotationMemory *memory, ObkState **found)
 {
