@@ -21,8 +21,13 @@ typedef struct
   gint64 grace_timeout_us; /* failures of the first login are logged as info until then */
 } ObkAuthOptions;
 
-/* @credential: what a login proves itself with (transfer full) */
-/* Both are borrowed, and the client outlives this. Waits that are left when it is freed are dropped unanswered. */
+/**
+ * obk_auth_new:
+ * @client: borrowed, as the poller is; both outlive this
+ * @credential: what a login proves itself with (transfer full)
+ *
+ * Waits that are left when it is freed are dropped unanswered.
+ */
 ObkAuth *obk_auth_new (ObkPoller *poller, ObkClient *client, ObkCredential *credential, const ObkAuthOptions *options);
 void obk_auth_free (ObkAuth *auth);
 

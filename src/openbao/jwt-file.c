@@ -9,6 +9,7 @@
 #include "base/names.h"
 #include "base/safe-file.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_BYTES (64 * 1024)

@@ -8,7 +8,7 @@ obk_relogin_refused (ObkRelogin *relogin, gint64 now_us)
   g_return_val_if_fail (relogin != NULL, FALSE);
 
   /* Later than that it is another matter: the token may well have been revoked again. */
-  if (relogin->last_us != 0 && now_us - relogin->last_us < OBK_RELOGIN_MAX_US)
+  if (now_us - relogin->last_us < OBK_RELOGIN_MAX_US)
     relogin->was_vain = TRUE;
   return now_us >= relogin->next_us;
 }

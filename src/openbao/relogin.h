@@ -23,7 +23,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   ObkBackoff pause;
-  gint64 last_us;    /* when the last one passed; 0 for never */
+  gint64 last_us;    /* when the last one passed */
   gint64 next_us;    /* none before */
   gboolean was_vain; /* its token has been refused soon after */
 } ObkRelogin;

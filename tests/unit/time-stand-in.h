@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Takes the place of base/clock and of the timers of base/poller in a program that is not linked with the whole
+ * library: time stands still but for stand_in_advance(), so that hours pass in no time and a second is exact.
+ */
+#pragma once
+
+#include "base/poller.h"
+
+ObkPoller *stand_in_poller_new (void);
+void stand_in_poller_free (ObkPoller *poller); /* no timer may be left */
+
+/* Lets all timers that are due by then expire, each at its time. 0: those that are due now. */
+void stand_in_advance (ObkPoller *poller, gint64 us);
