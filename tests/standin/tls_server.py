@@ -274,7 +274,7 @@ class Answers:
                  "supports_decryption")
         connection.answer(json.dumps({"data": {**key, **dict.fromkeys(flags, False)}}, separators=(",", ":")).encode())
 
-    def no_content(self, connection, request):
+    def no_content(self, connection, request, *rest):
         connection.send(b"HTTP/1.1 204 No Content\r\n\r\n")
 
     def redirect(self, connection, request):
@@ -307,7 +307,7 @@ class Answers:
         time.sleep(int(milliseconds) / 1000)
         connection.answer()
 
-    def hang(self, connection, request):
+    def hang(self, connection, request, *rest):
         while connection.stream.recv(4096):
             pass
         raise Closed
