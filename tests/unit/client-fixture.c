@@ -122,6 +122,27 @@ client_result_wait (ClientResult *result)
 }
 
 void
+client_result_assert_good (const ClientResult *result)
+{
+  g_assert_cmpstr (result->text, ==, NULL);
+  g_assert_true (json_is_object (result->json));
+}
+
+void
+client_result_assert_failed (const ClientResult *result, ObkError code)
+{
+  g_test_message ("%s", result->text != NULL ? result->text : "good");
+  g_assert_cmpint (result->code, ==, code);
+  g_assert_nonnull (result->text);
+}
+
+ObkClientRequest
+get_within (gint64 patience_us)
+{
+  return (ObkClientRequest){ .deadline_us = obk_clock_boot_us () + patience_us };
+}
+
+void
 client_fixture_ask (ClientFixture *f, const char *path, ClientResult *result)
 {
   client_result_clear (result);

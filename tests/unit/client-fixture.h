@@ -46,8 +46,14 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ClientResult, client_result_clear)
 ObkCall *client_fixture_send (ClientFixture *f, const char *path, ObkClientRequest request, ClientResult *result);
 void client_result_wait (ClientResult *result);
 
+void client_result_assert_good (const ClientResult *result);
+void client_result_assert_failed (const ClientResult *result, ObkError code);
+
 /* The same for a GET without a deadline, from first to last; forgets what @result held. */
 void client_fixture_ask (ClientFixture *f, const char *path, ClientResult *result);
+
+/* Returns: a GET whose client waits so long */
+ObkClientRequest get_within (gint64 patience_us);
 
 void run_for (guint ms);
 

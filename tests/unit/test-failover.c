@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client-fixture.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+static const ObkClientRequest get = { .body = NULL };
+
+static void
+test_failover (ClientFixture *f, gconstpointer data)
+{
+  static const char *const broken[] = {
+    "refused good",
+    "expired good",
+    "close-handshake good",
+    "reset-handshake good",
+    "good/close good",
+    "good/reset good",
+    "good/truncated good",
+    "good/garbage good",
+    "good/redirect good",
+    "good/say/500 good",
+    "good/say/502 good",
+    "good/say/503/Vault%20is%20sealed good",
+    "good/keep/404/not%20OpenBao good",
+    "good/size/10 good",
+  };
+  g_auto (ClientResult) result = { .calls = 0 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (broken); i++)
+    {
+      g_test_message ("%s", broken[i]);
+      client_fixture_use (f, broken[i], PATIENCE_US);
+      g_assert_cmpuint (obk_client_n_addresses (f->client), ==, 2);
+      client_fixture_ask (f, "echo", &result);
+      client_result_assert_good (&result);
+      g_assert_false (obk_client_address_healthy (f->client, 0));
+      g_assert_true (obk_client_address_healthy (f->client, 1));
+    }
+}
+
+/* Definite answers are not asked for again. */
+static void
+test_no_failover (ClientFixture *f, gconstpointer data)
+{
+  static const struct
+  {
+    const char *addresses;
+    ObkError code;
+  } cases[] = {
+    { "good/say/400/encryption%20key%20not%20found good/echo/second", OBK_ERROR_KEY_MISSING },
+    { "good/say/400/message%20authentication%20failed good/echo/second", OBK_ERROR_TRANSIT_AUTHENTICATION_TAG },
+    { "good/say/400/no%20such%20key%20version good/echo/second", OBK_ERROR_VERSION_UNUSABLE },
+    { "good/say/400 good/echo/second", OBK_ERROR_TRANSIT_REFUSED },
+    { "good/say/403 good/echo/second", OBK_ERROR_POLICY_DENIED },
+    { "good/say/404 good/echo/second", OBK_ERROR_KEY_MISSING },
+    { "good/say/429 good/echo/second", OBK_ERROR_RATE_LIMITED },
+  };
+  g_auto (ClientResult) result = { .calls = 0 };
+
+  f->auth->refusal = OBK_ERROR_POLICY_DENIED;
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      client_fixture_use (f, cases[i].addresses, PATIENCE_US);
+      client_fixture_ask (f, "x", &result);
+      client_result_assert_failed (&result, cases[i].code);
+      g_assert_true (obk_client_address_healthy (f->client, 0));
+    }
+  g_assert_cmpint (client_fixture_count ("good /echo/second/v1/x"), ==, 0);
+}
+
+#define LAGS "good/say/400/version%20is%20too%20new"
+#define SEALED "good/say/503/Vault%20is%20sealed"
+
+static void
+test_lagging (ClientFixture *f, gconstpointer data)
+{
+  g_auto (ClientResult) result = { .calls = 0 };
+
+  client_fixture_use (f, LAGS " good", PATIENCE_US);
+  client_fixture_ask (f, "echo", &result);
+  client_result_assert_good (&result);
+  g_assert_true (obk_client_address_healthy (f->client, 0));
+
+  client_fixture_use (f, LAGS "/first " LAGS "/second", PATIENCE_US);
+  client_fixture_ask (f, "x", &result);
+  client_result_assert_failed (&result, OBK_ERROR_STANDBY_LAGGING);
+  g_assert_cmpint (client_fixture_count ("good /say/400/version%20is%20too%20new/first/v1/x"), ==, 1);
+  g_assert_cmpint (client_fixture_count ("good /say/400/version%20is%20too%20new/second/v1/x"), ==, 1);
+}
+
+/* What is told when no address does well. */
+static void
+test_worth (ClientFixture *f, gconstpointer data)
+{
+  static const struct
+  {
+    const char *addresses;
+    ObkError code;
+  } cases[] = {
+    { "refused expired", OBK_ERROR_TLS_FAILED },
+    { "expired refused", OBK_ERROR_CONNECTION_FAILED },
+    { SEALED " refused", OBK_ERROR_SEALED },
+    { "refused " SEALED, OBK_ERROR_SEALED },
+    { SEALED " good/hang", OBK_ERROR_SEALED },
+    { "good/hang " SEALED, OBK_ERROR_SEALED },
+    { "good/hang refused", OBK_ERROR_CONNECTION_FAILED }, /* its time was cut short */
+    { "refused good/hang", OBK_ERROR_CONNECTION_FAILED },
+    { LAGS " refused", OBK_ERROR_STANDBY_LAGGING },
+    { "good/hang hang-handshake", OBK_ERROR_TIMEOUT },
+    { "good/hang good/say/404", OBK_ERROR_KEY_MISSING },
+    { "refused good/say/404", OBK_ERROR_KEY_MISSING },
+  };
+  g_auto (ClientResult) result = { .calls = 0 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      gint64 start_us = obk_clock_boot_us ();
+
+      g_test_message ("%s", cases[i].addresses);
+      client_fixture_use (f, cases[i].addresses, 2 * G_USEC_PER_SEC);
+      client_result_clear (&result);
+      client_fixture_send (f, "x", get_within (400 * MS), &result);
+      client_result_wait (&result);
+      client_result_assert_failed (&result, cases[i].code);
+      g_assert_cmpint (obk_clock_boot_us () - start_us, <, 400 * MS); /* before the client gives up */
+    }
+}
+
+/* OpenBao silent for all of openbao.timeout on the last address. */
+static void
+test_silence_to_its_end (ClientFixture *f, gconstpointer data)
+{
+  g_auto (ClientResult) result = { .calls = 0 };
+
+  client_fixture_use (f, "refused good/hang", 200 * MS);
+  client_fixture_send (f, "x", get_within (PATIENCE_US), &result);
+  client_result_wait (&result);
+  client_result_assert_failed (&result, OBK_ERROR_TIMEOUT);
+}
+
+/* --- an address that is out --- */
+
+#define UNTIL_TWO "say_until/2/503/Vault%20is%20sealed"
+
+static void
+test_out_and_back (ClientFixture *f, gconstpointer data)
+{
+  g_auto (ClientResult) result = { .calls = 0 };
+  gint64 start_us = obk_clock_boot_us ();
+
+  client_fixture_use (f, "good/" UNTIL_TWO "/back good/echo/other", PATIENCE_US);
+  client_fixture_ask (f, "x", &result); /* takes it out for 0.75 to 1.25 s */
+  client_result_assert_good (&result);
+  while (obk_clock_boot_us () < start_us + 700 * MS)
+    client_fixture_ask (f, "x", &result);
+  g_assert_cmpint (client_fixture_count ("good /" UNTIL_TWO "/back/v1/x"), ==, 1);
+  g_assert_cmpint (client_fixture_count ("good /echo/other/v1/x"), >, 1);
+
+  /* one of many tries it, is refused, and goes on to the other address like the rest */
+  run_for (600);
+  for (guint round = 0; round < 2; round++)
+    {
+      ClientResult results[20] = { { .calls = 0 } };
+
+      for (guint i = 0; i < G_N_ELEMENTS (results); i++)
+        client_fixture_send (f, "x", get, &results[i]);
+      for (guint i = 0; i < G_N_ELEMENTS (results); i++)
+        {
+          client_result_wait (&results[i]);
+          client_result_assert_good (&results[i]);
+          client_result_clear (&results[i]);
+        }
+    }
+  g_assert_cmpint (client_fixture_count ("good /" UNTIL_TWO "/back/v1/x"), ==, 2);
+  g_assert_false (obk_client_address_healthy (f->client, 0));
+
+  /* out for twice as long, and then it is well */
+  run_for (1400);
+  client_fixture_ask (f, "x", &result);
+  g_assert_false (obk_client_address_healthy (f->client, 0));
+  run_for (1200);
+  client_fixture_ask (f, "x", &result);
+  client_result_assert_good (&result);
+  g_assert_true (obk_client_address_healthy (f->client, 0));
+  client_fixture_ask (f, "x", &result);
+  g_assert_cmpint (client_fixture_count ("good /" UNTIL_TWO "/back/v1/x"), ==, 4);
+}
+
+static void
+test_all_out (ClientFixture *f, gconstpointer data)
+{
+  g_auto (ClientResult) result = { .calls = 0 };
+
+  client_fixture_use (f, "good/" UNTIL_TWO "/one good/" UNTIL_TWO "/two", PATIENCE_US);
+  for (guint i = 0; i < 2; i++)
+    {
+      client_fixture_ask (f, "x", &result);
+      client_result_assert_failed (&result, OBK_ERROR_SEALED);
+      g_assert_false (obk_client_address_healthy (f->client, 0) || obk_client_address_healthy (f->client, 1));
+    }
+  client_fixture_ask (f, "x", &result); /* at once, out or not */
+  client_result_assert_good (&result);
+}
+
+static void
+test_only_address_out (ClientFixture *f, gconstpointer data)
+{
+  g_auto (ClientResult) result = { .calls = 0 };
+
+  client_fixture_use (f, "good/" UNTIL_TWO "/only", PATIENCE_US);
+  client_fixture_ask (f, "x", &result);
+  client_fixture_ask (f, "x", &result);
+  client_result_assert_failed (&result, OBK_ERROR_SEALED);
+  client_fixture_ask (f, "x", &result);
+  client_result_assert_good (&result);
+  g_assert_true (obk_client_address_healthy (f->client, 0));
+}
+
+/* A client in a hurry says nothing of an address; one that has waited for long does. */
+static void
+test_silence_and_health (ClientFixture *f, gconstpointer data)
+{
+  g_auto (ClientResult) hurried = { .calls = 0 };
+  g_auto (ClientResult) patient = { .calls = 0 };
+
+  client_fixture_use (f, "good/hang good", 2 * G_USEC_PER_SEC);
+  client_fixture_send (f, "echo", get_within (200 * MS), &hurried);
+  client_result_wait (&hurried);
+  client_result_assert_good (&hurried);
+  g_assert_true (obk_client_address_healthy (f->client, 0));
+  client_fixture_send (f, "echo", get_within (1500 * MS), &patient);
+  client_result_wait (&patient);
+  client_result_assert_good (&patient);
+  g_assert_false (obk_client_address_healthy (f->client, 0));
+}
+
+/* The next one may try the address then. */
+static void
+test_cancelled_trial (ClientFixture *f, gconstpointer data)
+{
+  g_auto (ClientResult) trial = { .calls = 0 };
+  g_auto (ClientResult) result = { .calls = 0 };
+
+  client_fixture_use (f, "good/say_until/1/503 good", PATIENCE_US);
+  client_fixture_ask (f, "echo", &result);
+  g_assert_false (obk_client_address_healthy (f->client, 0));
+  run_for (1300);
+  obk_call_cancel (client_fixture_send (f, "echo", get, &trial));
+  client_fixture_ask (f, "echo", &result);
+  g_assert_true (obk_client_address_healthy (f->client, 0));
+}
+
+/* Time is left for the second address. */
+static void
+test_deadline_is_split (ClientFixture *f, gconstpointer data)
+{
+  g_auto (ClientResult) result = { .calls = 0 };
+
+  client_fixture_use (f, "good/hang hang-handshake good", 2 * G_USEC_PER_SEC);
+  client_fixture_send (f, "echo", get_within (600 * MS), &result);
+  client_result_wait (&result);
+  client_result_assert_good (&result);
+}
+
+int
+main (int argc, char **argv)
+{
+  int result = 0;
+
+  g_test_init (&argc, &argv, NULL);
+  obk_log_set_level (OBK_LOG_ERROR);
+  fixture_server = stand_in_start ();
+#define ADD(path, function)                                                                                            \
+  g_test_add ("/failover/" path, ClientFixture, NULL, client_fixture_set_up, function, client_fixture_tear_down)
+  ADD ("goes-on", test_failover);
+  ADD ("definite", test_no_failover);
+  ADD ("lagging", test_lagging);
+  ADD ("worth", test_worth);
+  ADD ("silence", test_silence_to_its_end);
+  ADD ("health/out-and-back", test_out_and_back);
+  ADD ("health/all-out", test_all_out);
+  ADD ("health/only-address", test_only_address_out);
+  ADD ("health/silence", test_silence_and_health);
+  ADD ("health/cancelled-trial", test_cancelled_trial);
+  ADD ("deadline/is-split", test_deadline_is_split);
+  result = g_test_run ();
+  stand_in_stop (fixture_server);
+  return result;
+}
