@@ -3,7 +3,6 @@
 
 import concurrent.futures
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ import pytest
 from rig.kms import KmsClient, messages, refusal
 from rig.process import wait_until
 
-LARGEST_PLAINTEXT = 718  # whose ciphertext ("vault:v1:" and base64 of nonce, text and tag) still is within 1023 bytes
+LARGEST_PLAINTEXT = 731  # whose ciphertext ("vault:v1:" and base64 of nonce, text and tag) still is within 1023 bytes
 
 
 def test_status(client, tenant):
@@ -131,7 +130,7 @@ def test_a_client_that_vanishes_in_mid_call(make_provider, tenant, openbao, audi
     client = provider.client()
     encrypted = client.encrypt(b"text")
     request = client.decrypt_request(encrypted).SerializeToString().hex()
-    openbao.process.signal(signal.SIGSTOP)
+    openbao.process.freeze()
     try:
         child = subprocess.Popen(
             [sys.executable, "-c", _VANISHING, os.path.dirname(__file__), str(provider.socket), request],
@@ -143,7 +142,7 @@ def test_a_client_that_vanishes_in_mid_call(make_provider, tenant, openbao, audi
         time.sleep(0.5)
         assert client.status().healthz == "ok"
     finally:
-        openbao.process.signal(signal.SIGCONT)
+        openbao.process.thaw()
     with concurrent.futures.ThreadPoolExecutor(64) as pool:
         started = time.monotonic()
         assert set(pool.map(lambda _: client.decrypt(encrypted), range(64))) == {b"text"}
@@ -156,7 +155,7 @@ def test_a_client_deadline_ends_the_call_to_openbao(make_provider, tenant, openb
     provider = make_provider(tenant, **{"openbao.timeout": "30s"}).start(wait="healthy")
     client = provider.client()
     encrypted = client.encrypt(b"text")
-    openbao.process.signal(signal.SIGSTOP)
+    openbao.process.freeze()
     try:
         started = time.monotonic()
         code, _ = refusal(client.decrypt, encrypted, timeout=0.5)
@@ -166,7 +165,7 @@ def test_a_client_deadline_ends_the_call_to_openbao(make_provider, tenant, openb
                                     if record["error_class"] in ("timeout", "canceled")], 5, "the call has ended")
         assert found[0]["duration_ms"] < 2000
     finally:
-        openbao.process.signal(signal.SIGCONT)
+        openbao.process.thaw()
     assert client.decrypt(encrypted) == b"text"
 
 
@@ -174,7 +173,7 @@ def test_openbao_timeout_bounds_a_call_without_a_deadline(make_provider, tenant,
     provider = make_provider(tenant, **{"openbao.timeout": "700ms"}).start(wait="healthy")
     client = provider.client()
     encrypted = client.encrypt(b"text")
-    openbao.process.signal(signal.SIGSTOP)
+    openbao.process.freeze()
     try:
         started = time.monotonic()
         with pytest.raises(grpc.RpcError) as caught:
@@ -183,7 +182,7 @@ def test_openbao_timeout_bounds_a_call_without_a_deadline(make_provider, tenant,
             grpc.StatusCode.DEADLINE_EXCEEDED, "request timed out")
         assert 0.6 < time.monotonic() - started < 3
     finally:
-        openbao.process.signal(signal.SIGCONT)
+        openbao.process.thaw()
 
 
 def test_calls_beyond_the_limit_wait_and_then_are_refused(make_provider, tenant, openbao):
@@ -192,7 +191,7 @@ def test_calls_beyond_the_limit_wait_and_then_are_refused(make_provider, tenant,
         "server.maxConcurrentDecrypt": 2, "openbao.timeout": "60s"}).start(wait="healthy")
     client = provider.client()
     request = client.decrypt_request(client.encrypt(b"text"))
-    openbao.process.signal(signal.SIGSTOP)
+    openbao.process.freeze()
     try:
         calls = [client.stub.Decrypt.future(request, timeout=100) for _ in range(2 + 1024 + 74)]
         wait_until(lambda: sum(call.done() for call in calls) >= 74, 20, "the rest is refused")
@@ -207,5 +206,5 @@ def test_calls_beyond_the_limit_wait_and_then_are_refused(make_provider, tenant,
         record = provider.wait_record("kms.request", status="error", operation="decrypt")[0]
         assert record["error_class"] == "concurrency_limit"
     finally:
-        openbao.process.signal(signal.SIGCONT)
+        openbao.process.thaw()
     assert [call.result().plaintext for call in calls if call not in refused] == [b"text"] * (2 + 1024)

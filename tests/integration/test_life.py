@@ -79,7 +79,7 @@ def test_sigterm_lets_running_calls_end(make_provider, tenant, openbao):
     provider = make_provider(tenant, **{"openbao.timeout": "8s"}).start(wait="healthy")
     client = provider.client()
     encrypted = client.encrypt(b"text")
-    openbao.process.signal(signal.SIGSTOP)
+    openbao.process.freeze()
     try:
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             calls = [pool.submit(client.decrypt, encrypted) for _ in range(8)]
@@ -89,10 +89,10 @@ def test_sigterm_lets_running_calls_end(make_provider, tenant, openbao):
             assert provider.process.running()
             with pytest.raises((grpc.RpcError, OSError)):
                 KmsClient(provider.socket, timeout=1).status()
-            openbao.process.signal(signal.SIGCONT)
+            openbao.process.thaw()
             assert [call.result() for call in calls] == [b"text"] * 8
     finally:
-        openbao.process.signal(signal.SIGCONT)
+        openbao.process.thaw()
     assert provider.process.wait(5) == 0
     assert not provider.socket.exists()
 
@@ -101,7 +101,7 @@ def test_sigterm_waits_ten_seconds_and_no_longer(make_provider, tenant, openbao)
     provider = make_provider(tenant, **{"openbao.timeout": "60s"}).start(wait="healthy")
     client = provider.client(timeout=60)
     encrypted = client.encrypt(b"text")
-    openbao.process.signal(signal.SIGSTOP)
+    openbao.process.freeze()
     try:
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             call = pool.submit(refusal, client.decrypt, encrypted)
@@ -112,7 +112,7 @@ def test_sigterm_waits_ten_seconds_and_no_longer(make_provider, tenant, openbao)
             assert 9 < time.monotonic() - started < 13
             assert call.result()[0] in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE)
     finally:
-        openbao.process.signal(signal.SIGCONT)
+        openbao.process.thaw()
 
 
 def test_sigterm_while_openbao_is_absent(make_provider, durable_openbao, durable_tenant):

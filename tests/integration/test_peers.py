@@ -74,6 +74,7 @@ def test_allowed_uids_replace_root_and_group(make_provider, tenant):
 def test_root_is_no_exception_to_allowed_uids(make_provider, tenant):
     """The provider runs as another user here: root is not its own user, and not listed."""
     provider = make_provider(tenant, **{"server.allowedUids": [1234]})
+    (provider.directory / "runtime").mkdir(mode=0o700)
     for path in [provider.directory, *provider.directory.rglob("*"), tenant.jwt_file]:
         os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
     for path in (tenant.directory, tenant.bao.authority.directory, tenant.bao.authority.directory.parent):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Status while OpenBao hangs and 64 Decrypts wait for it: from memory, at once. Runs alone."""
 
-import signal
 import time
 
 from rig.audit import AuditLog
@@ -28,7 +27,7 @@ def test_status_does_not_wait(make_provider, tenant, openbao):
     hanging = provider.client()
     time.sleep(1)  # until the canaries are made
     audit = AuditLog(openbao.audit_path)
-    openbao.process.signal(signal.SIGSTOP)
+    openbao.process.freeze()
     try:
         calls = [hanging.stub.Decrypt.future(request, timeout=60) for _ in range(64)]
         time.sleep(1)
@@ -38,6 +37,6 @@ def test_status_does_not_wait(make_provider, tenant, openbao):
         assert not any(call.done() for call in calls)
     finally:
         mark = audit.mark()
-        openbao.process.signal(signal.SIGCONT)
+        openbao.process.thaw()
     assert [call.result().plaintext for call in calls] == [b"text"] * 64
     assert [request["path"] for request in audit.requests(mark)] == [f"{tenant.mount}/decrypt/{tenant.key}"] * 64

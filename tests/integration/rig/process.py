@@ -58,6 +58,18 @@ class Process:
     def signal(self, number):
         os.kill(self.pid, number)
 
+    def freeze(self):
+        """SIGSTOP, until it holds: it takes a moment to reach every thread."""
+        self.signal(signal.SIGSTOP)
+        wait_until(lambda: all("\nState:\tT" in path.read_text() for path in self._thread_files()), 5,
+                   f"{self.name} has stopped")
+
+    def thaw(self):
+        self.signal(signal.SIGCONT)
+
+    def _thread_files(self):
+        return pathlib.Path(f"/proc/{self.pid}/task").glob("*/status")
+
     def wait(self, timeout=20):
         return self.popen.wait(timeout)
 

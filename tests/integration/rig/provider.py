@@ -7,6 +7,8 @@ import pathlib
 import subprocess
 import tempfile
 
+import grpc
+
 from .kms import KmsClient
 from .process import Process, wait_until
 
@@ -105,12 +107,16 @@ class Provider:
     def wait_healthz(self, wanted, timeout):
         """Waits until Status says so, and returns that Status."""
         self.wait_socket()
-        with KmsClient(self.socket) as client:
-            def asked():
-                self.process.require_running()
-                status = client.status()
-                return status if status.healthz == wanted else None
-            return wait_until(asked, timeout, f"Status is {wanted}")
+
+        def asked():
+            self.process.require_running()
+            try:
+                with KmsClient(self.socket, timeout=2) as client:
+                    status = client.status()
+            except grpc.RpcError:  # as while the socket that a killed one left is still in its place
+                return None
+            return status if status.healthz == wanted else None
+        return wait_until(asked, timeout, f"Status is {wanted}")
 
     def wait_healthy(self, timeout=20):
         return self.wait_healthz("ok", timeout)
