@@ -29,6 +29,7 @@ struct _ObkProber
   /* metadata probe */
   ObkTimer metadata_timer;
   ObkBreaker metadata_breaker;
+  gboolean probing; /* from the start of the read to the end of the save that it brings */
   ObkMetadataRead *read;
   ObkProbeResult result;     /* of the probe whose state is being saved */
   ObkKeyMetadata *late_read; /* (nullable): what came while another save ran */
@@ -42,6 +43,7 @@ struct _ObkProber
   gboolean deep_failed; /* the last round */
   gboolean deep_again;  /* when it is over: another version is active by now */
 
+  gboolean healthy;     /* Status, as last published */
   ObkTimer stale_timer; /* Status goes stale by itself: that is to be told */
   gint64 doubt_us;      /* the last time that an Encrypt was refused and started probes */
 };
@@ -52,6 +54,17 @@ static void judge (ObkProber *prober, const ObkKeyMetadata *metadata);
 
 /* The board */
 
+/* Quick tries begin with the loss of health, not an interval later. */
+static void
+hasten_metadata (ObkProber *prober, gint64 now_us)
+{
+  gint64 soon_us = now_us + prober->options.retry_interval_us;
+
+  if (prober->metadata_timer.position != 0 && prober->metadata_timer.deadline_us > soon_us
+      && !obk_breaker_is_open (&prober->metadata_breaker))
+    obk_poller_set_timer (prober->options.poller, &prober->metadata_timer, soon_us);
+}
+
 static void
 publish (ObkProber *prober)
 {
@@ -61,8 +74,11 @@ publish (ObkProber *prober)
   gint64 now_us = obk_clock_boot_us ();
   gint64 max_staleness_us = prober->options.rotation.max_staleness_us;
   gint64 fresh_until_us = obk_verdict_fresh_until_us (&prober->verdict, max_staleness_us);
+  gboolean was_healthy = prober->healthy;
 
-  (void)obk_verdict_settle (&prober->verdict, now_us, max_staleness_us);
+  prober->healthy = obk_verdict_settle (&prober->verdict, now_us, max_staleness_us);
+  if (was_healthy && !prober->healthy)
+    hasten_metadata (prober, now_us);
   if (state != NULL)
     prober->keyring = obk_keyring_new (state, prober->verdict.serving, before);
   board = obk_board_new (prober->options.scope, &(ObkBoardFacts){
@@ -152,6 +168,10 @@ deep_proved (guint32 version, const char *finding, const GError *error, gpointer
   else if (*finding != '\0')
     obk_verdict_deep_failed (&prober->verdict, version, finding);
   publish (prober);
+  /* What was to be asked again soon as Status was unhealthy can wait now. */
+  if (is_healthy (prober) && prober->metadata_timer.position != 0)
+    obk_poller_set_timer (prober->options.poller, &prober->metadata_timer,
+                          prober->verdict.good_us + prober->options.rotation.probe_interval_us);
 }
 
 static void
@@ -203,13 +223,16 @@ schedule_metadata (ObkProber *prober, gboolean passed)
 static void
 conclude_metadata (ObkProber *prober, gboolean passed)
 {
+  gboolean deep_may_start = !prober->deep_failed || prober->deep_version != prober->verdict.active;
+
+  prober->probing = FALSE;
   publish (prober);
-  if (passed && obk_verdict_wants_proof (&prober->verdict) && !prober->deep_failed)
+  if (passed && deep_may_start && obk_verdict_wants_proof (&prober->verdict))
     start_deep (prober);
   schedule_metadata (prober, passed);
 }
 
-/* What a save came to, whatever was saved. */
+/* What the save of a probe's state came to. */
 static void
 note_save (ObkProber *prober, const GError *error, gboolean must_be_saved)
 {
@@ -220,12 +243,14 @@ note_save (ObkProber *prober, const GError *error, gboolean must_be_saved)
     obk_verdict_use_state (&prober->verdict, obk_history_state (prober->history), must_be_saved);
 }
 
+/* One that went well does not end the trouble of a catching up that is yet to be saved: the next probe does. */
 static void
 find_saved (const GError *error, gpointer user_data)
 {
   ObkProber *prober = user_data;
 
-  note_save (prober, error, FALSE);
+  if (obk_error_code (error) == OBK_ERROR_STATE_LOCKED)
+    prober->verdict.save_trouble = OBK_REASON_STATE_SAVE_FAILED;
   publish (prober);
   after_save (prober);
 }
@@ -318,7 +343,7 @@ judge_good (ObkProber *prober, const ObkKeyMetadata *metadata, ObkProbeResult *r
   ObkState *next = g_steal_pointer (&result->state);
 
   obk_verdict_metadata_good (&prober->verdict, metadata, obk_clock_boot_us ());
-  if (next == NULL && obk_history_is_unsaved (prober->history))
+  if (next == NULL && obk_history_is_degraded (prober->history)) /* whether saving works again, only a save tells */
     next = obk_state_copy (obk_history_state (prober->history));
   if (next == NULL)
     {
@@ -395,9 +420,10 @@ metadata_read (const ObkKeyMetadata *metadata, const char *reason, const GError 
 static void
 start_metadata (ObkProber *prober)
 {
-  obk_poller_cancel_timer (prober->options.poller, &prober->metadata_timer);
-  if (prober->read != NULL || prober->late_read != NULL || obk_history_is_saving (prober->history))
+  if (prober->probing)
     return;
+  prober->probing = TRUE;
+  obk_poller_cancel_timer (prober->options.poller, &prober->metadata_timer);
   obk_probe_log_begin (&prober->log, OBK_PROBE_METADATA);
   prober->read = obk_metadata_read_start (prober->options.transit, metadata_read, prober);
 }
@@ -485,6 +511,12 @@ obk_prober_doubt (ObkProber *prober)
   prober->doubt_us = now_us;
   start_metadata (prober);
   start_deep (prober);
+}
+
+gboolean
+obk_prober_is_degraded (const ObkProber *prober)
+{
+  return obk_history_is_degraded (prober->history);
 }
 
 ObkDiscovery *
