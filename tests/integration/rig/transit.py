@@ -132,4 +132,4 @@ class Tenant:
     def write_configuration(self, path, **overrides):
         """JSON, which a YAML reader takes too. Overrides are dotted names: {"status.probeInterval": "1s"}."""
         return write_private(path, json.dumps(
-            merge(self.configuration(), overrides), indent=2, ensure_ascii=False) + "\n")
+            merge(self.configuration(), overrides), indent=2, ensure_ascii=False).replace("\x7f", "\\u007f") + "\n")
