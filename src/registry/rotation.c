@@ -278,7 +278,7 @@ count_probe (const Work *work, ObkSnapshot *candidate, const ObkRotationPolicy *
   candidate->stable_count++;
   if (candidate->stable_at_unix != 0 || candidate->stable_count < policy->stable_observation_count)
     return;
-  candidate->stable_at_unix = MAX (work->now_unix, latest_time (candidate));
+  candidate->stable_at_unix = work->now_unix;
   memory->stable_version = candidate->version;
   memory->stable_since_us = work->boot_us;
 }
@@ -291,7 +291,7 @@ promote (Work *work, ObkSnapshot *candidate)
   if (former != NULL) /* always, in a valid state */
     retire (former);
   candidate->state = OBK_SNAPSHOT_ACTIVE;
-  candidate->promoted_at_unix = MAX (work->now_unix, latest_time (candidate));
+  candidate->promoted_at_unix = work->now_unix;
   work->active = candidate->version;
 }
 
@@ -426,7 +426,7 @@ follow (Work *work, const ObkRotationPolicy *policy, gboolean catching_up, ObkRo
                    without_time);
       return FALSE;
     }
-  result->clock_regressed = set_back_future_times (work);
+  result->clock_regressed = set_back_future_times (work); /* what is written from here on is not earlier than any */
   if (catching_up)
     catch_up (work, policy, memory, result);
   follow_latest (work, policy, memory, result);

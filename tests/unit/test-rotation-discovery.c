@@ -112,6 +112,16 @@ test_rejected_latest (Node *node, gconstpointer data)
   discover (node, 3, "active 1 o0 p0; pending 3@50 o60; retired 2 o0; rejected 3 o0");
 }
 
+/* A read that is behind the candidate takes nothing from it. */
+static void
+test_below_candidate (Node *node, gconstpointer data)
+{
+  use (node, "active 1 o0 p0; pending 4 o0 n2; retired 2 o0; rejected 3 o0");
+  show (node, 3);
+  set_created (node, 3, CREATED + 3 + 50);
+  discover (node, 3, "active 1 o0 p0; pending 4 o0 n2; retired 3@50 o0; retired 2 o0; rejected 3 o0");
+}
+
 /* "Each version is validated by itself": what is wrong with others, or with the key, keeps none from decrypting. */
 static void
 test_each_by_itself (Node *node, gconstpointer data)
@@ -201,6 +211,7 @@ main (int argc, char **argv)
   add ("/registry/rotation-discovery/removed", test_removed);
   add ("/registry/rotation-discovery/rejected", test_rejected);
   add ("/registry/rotation-discovery/rejected-latest", test_rejected_latest);
+  add ("/registry/rotation-discovery/below-candidate", test_below_candidate);
   add ("/registry/rotation-discovery/each-by-itself", test_each_by_itself);
   add ("/registry/rotation-discovery/latest-without-time", test_latest_without_time);
   add ("/registry/rotation-discovery/below-active", test_below_active);

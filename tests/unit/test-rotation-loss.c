@@ -306,6 +306,15 @@ test_shown_again (Node *node, gconstpointer data)
   g_assert_cmpuint (node->result.observed, ==, 4);
 }
 
+/* One that was in use before it was lost begins as any candidate does; one that has no times gets one. */
+static void
+test_shown_again_times (Node *node, gconstpointer data)
+{
+  use (node, "active 1 o0 p0; rejected 4 o5 n3 s6 p7; rejected 3; rejected 2 o5 n3 s6 p7");
+  show (node, 4);
+  step (node, "active 1 o0 p0; pending 4 o30 n1; retired 3 o30; retired 2 o5 p7");
+}
+
 static void
 test_shown_again_below_active (Node *node, gconstpointer data)
 {
@@ -343,6 +352,16 @@ test_one_of_two (Node *node, gconstpointer data)
   use (node, "active 1 o0 p0; rejected 2@60 o0; rejected 2 o0");
   show (node, 2);
   step (node, "active 1 o0 p0; pending 2 o30 n1; rejected 2@60 o0");
+}
+
+/* A number that was removed on purpose stays so, whatever else it stood for before. */
+static void
+test_rejected_and_removed (Node *node, gconstpointer data)
+{
+  use (node, "active 3 o0 p0; rejected 2 o0; removed 2@5 o0");
+  show (node, 3);
+  probe_good (node);
+  assert_state (node->state, "active 3 o0 p0; rejected 2 o0; removed 2@5 o0");
 }
 
 static void
@@ -387,10 +406,12 @@ main (int argc, char **argv)
   add ("/registry/rotation-loss/seen-but-unsaved", test_seen_but_unsaved);
   add ("/registry/rotation-loss/not-seen", test_not_seen);
   add ("/registry/rotation-loss/shown-again", test_shown_again);
+  add ("/registry/rotation-loss/shown-again-times", test_shown_again_times);
   add ("/registry/rotation-loss/shown-again-below-active", test_shown_again_below_active);
   add ("/registry/rotation-loss/shown-in-part", test_shown_in_part);
   add ("/registry/rotation-loss/number-comes-again", test_number_comes_again);
   add ("/registry/rotation-loss/one-of-two", test_one_of_two);
+  add ("/registry/rotation-loss/rejected-and-removed", test_rejected_and_removed);
   add ("/registry/rotation-loss/jumped-rejected-without-time", test_jumped_rejected_without_time);
   add ("/registry/rotation-loss/catches-up-with-rejected", test_catches_up_with_rejected);
   return g_test_run ();
