@@ -265,7 +265,7 @@ take_find (const ObkKeyMetadata *metadata, gpointer user_data)
 
   if (state == NULL)
     return;
-  (void)obk_rotation_discover (state, metadata, metadata->latest_version, obk_clock_now (), &prober->memory, &found);
+  found = obk_rotation_discover (state, metadata, obk_clock_now (), &prober->memory);
   if (found != NULL)
     {
       obk_probe_log_find (state, found);

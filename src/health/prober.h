@@ -54,6 +54,9 @@ void obk_prober_retry (ObkProber *prober);
 /* Transit says that the version in use is unusable: both probes are made at once. */
 void obk_prober_doubt (ObkProber *prober);
 
+/* Whether what is in force, or was to be, is not on disk: "persistence_degraded" */
+gboolean obk_prober_is_degraded (const ObkProber *prober);
+
 /* For a Decrypt whose key_id no snapshot has. */
 ObkDiscovery *obk_prober_discovery (ObkProber *prober);
 /* Whether a snapshot other than a rejected one is of that version */

@@ -505,9 +505,8 @@ add_unknown (Work *work)
     }
 }
 
-ObkDiscoveryKind
-obk_rotation_discover (const ObkState *state, const ObkKeyMetadata *metadata, guint32 wanted, ObkNow now,
-                       ObkRotationMemory *memory, ObkState **found)
+ObkState *
+obk_rotation_discover (const ObkState *state, const ObkKeyMetadata *metadata, ObkNow now, ObkRotationMemory *memory)
 {
   g_auto (Work) work = { 0 };
   const ObkSnapshot *pending = NULL;
@@ -515,15 +514,12 @@ obk_rotation_discover (const ObkState *state, const ObkKeyMetadata *metadata, gu
   guint32 latest = 0;
   gboolean was_known = FALSE;
 
-  g_return_val_if_fail (state != NULL && obk_state_active (state) != NULL && metadata != NULL, OBK_DISCOVERY_NOTHING);
-  g_return_val_if_fail (memory != NULL && found != NULL, OBK_DISCOVERY_NOTHING);
+  g_return_val_if_fail (state != NULL && obk_state_active (state) != NULL, NULL);
+  g_return_val_if_fail (metadata != NULL && memory != NULL, NULL);
 
-  *found = NULL;
   latest = metadata->latest_version;
   if (latest >= highest_seen (state, memory))
     note_read (memory, metadata);
-  if (latest < wanted)
-    return OBK_DISCOVERY_LAGGING;
 
   work_init (&work, state, metadata, now);
   was_known = find (&work, latest) != NULL;
@@ -536,8 +532,7 @@ obk_rotation_discover (const ObkState *state, const ObkKeyMetadata *metadata, gu
       become_pending (&work, newest);
       retire_other_candidates (&work, latest);
     }
-  *found = work_finish (&work, state);
-  return *found != NULL ? OBK_DISCOVERY_FOUND : OBK_DISCOVERY_NOTHING;
+  return work_finish (&work, state);
 }
 
 /*

@@ -66,23 +66,17 @@ void obk_rotation_probe (const ObkState *state, const ObkKeyMetadata *metadata, 
                          const ObkRotationPolicy *policy, gboolean catching_up, ObkRotationMemory *memory,
                          ObkProbeResult *result);
 
-typedef enum
-{
-  OBK_DISCOVERY_FOUND,   /* there is a new state */
-  OBK_DISCOVERY_NOTHING, /* OpenBao has nothing that the state does not have */
-  OBK_DISCOVERY_LAGGING  /* a standby that does not know @wanted yet: counts as a failed read */
-} ObkDiscoveryKind;
-
 /**
  * obk_rotation_discover:
- * @wanted: the version that a request's annotations name
  * @memory: (inout): remembers the highest version read
- * @found: (out) (transfer full) (nullable): with more pending or retired snapshots
  *
  * Source: spec registry.md, "Discovery".
+ *
+ * Returns: (transfer full) (nullable): @state with more pending or retired snapshots, to be used at once; %NULL when
+ *   @metadata has nothing that may decrypt and is not in it
  */
-ObkDiscoveryKind obk_rotation_discover (const ObkState *state, const ObkKeyMetadata *metadata, guint32 wanted,
-                                        ObkNow now, ObkRotationMemory *memory, ObkState **found);
+ObkState *obk_rotation_discover (const ObkState *state, const ObkKeyMetadata *metadata, ObkNow now,
+                                 ObkRotationMemory *memory);
 
 /* Whether Transit encrypts with @version when asked for it */
 gboolean obk_rotation_may_encrypt (const ObkKeyMetadata *metadata, guint32 version);

@@ -253,16 +253,12 @@ node_discover (Node *node, const OpenBao *bao, gint64 lag, gboolean save_fails)
 {
   g_autoptr (ObkKeyMetadata) read = openbao_read (bao, lag);
   guint32 wanted = bao->key->latest_version;
-  g_autoptr (ObkState) found = NULL;
+  g_autoptr (ObkState) found = obk_rotation_discover (node->state, read, node_now (node, bao), &node->memory);
   const ObkSnapshot *snapshot = NULL;
-  ObkDiscoveryKind kind
-      = obk_rotation_discover (node->state, read, wanted, node_now (node, bao), &node->memory, &found);
 
-  if (kind == OBK_DISCOVERY_LAGGING)
-    return read->latest_version < wanted ? NULL : g_strdup ("a read that shows the version counts as lagging");
-  if ((kind == OBK_DISCOVERY_FOUND) != (found != NULL))
-    return g_strdup ("a discovery without its state");
   if (found != NULL && !node_save (node, g_steal_pointer (&found), save_fails))
+    return NULL;
+  if (read->latest_version < wanted)
     return NULL;
   snapshot = obk_state_find_version (node->state, wanted);
   if (snapshot == NULL || !obk_snapshot_is_retained (snapshot))

@@ -6,14 +6,12 @@
 
 /* Discovers, wants @after in the end, and has it in force; %NULL when nothing is to be found. */
 static void
-discover (Node *node, guint32 wanted, const char *after)
+discover (Node *node, const char *after)
 {
   g_autoptr (ObkState) before = obk_state_copy (node->state);
-  ObkState *found = NULL;
-  ObkDiscoveryKind kind = obk_rotation_discover (node->state, node->metadata, wanted, node->now, &node->memory, &found);
+  ObkState *found = obk_rotation_discover (node->state, node->metadata, node->now, &node->memory);
 
   g_assert_true (obk_state_same_content (node->state, before));
-  g_assert_cmpint (kind, ==, after != NULL ? OBK_DISCOVERY_FOUND : OBK_DISCOVERY_NOTHING);
   if (after == NULL)
     {
       g_assert_null (found);
@@ -24,16 +22,6 @@ discover (Node *node, guint32 wanted, const char *after)
   node->state = found;
 }
 
-static void
-discover_lagging (Node *node, guint32 wanted)
-{
-  ObkState *found = NULL;
-
-  g_assert_cmpint (obk_rotation_discover (node->state, node->metadata, wanted, node->now, &node->memory, &found), ==,
-                   OBK_DISCOVERY_LAGGING);
-  g_assert_null (found);
-}
-
 /* The vector "discovered": no count, no promotion */
 static void
 test_finds (Node *node, gconstpointer data)
@@ -41,8 +29,8 @@ test_finds (Node *node, gconstpointer data)
   show (node, 2);
   node->metadata->min_encryption_version = 2;
   advance (node, 60);
-  discover (node, 2, "active 1 o0 p0; pending 2 o60");
-  discover (node, 2, NULL);
+  discover (node, "active 1 o0 p0; pending 2 o60");
+  discover (node, NULL);
   node->metadata->min_encryption_version = 0;
   step (node, "active 1 o0 p0; pending 2 o60 n1");
   g_assert_cmpuint (node->result.observed, ==, 0);
@@ -55,16 +43,16 @@ test_supersedes (Node *node, gconstpointer data)
   use (node, "active 1 o0 p0; pending 2 o0 n3 s0");
   show (node, 4);
   advance (node, 60);
-  discover (node, 4, "active 1 o0 p0; pending 4 o60; retired 3 o60; retired 2 o0");
+  discover (node, "active 1 o0 p0; pending 4 o60; retired 3 o60; retired 2 o0");
 }
 
 static void
 test_nothing (Node *node, gconstpointer data)
 {
-  discover (node, 1, NULL);
+  discover (node, NULL);
   use (node, "active 1 o0 p0; retired 2 o0");
   show (node, 2);
-  discover (node, 2, NULL); /* what is known is left to the next probe */
+  discover (node, NULL); /* what is known is left to the next probe */
 }
 
 /* "A read whose latest version is below the one in the annotations counts as failed" */
@@ -72,9 +60,9 @@ static void
 test_lagging (Node *node, gconstpointer data)
 {
   show (node, 2);
-  discover_lagging (node, 3);
+  discover (node, NULL);
   g_assert_cmpuint (node->memory.lagging_reads, ==, 0);
-  discover (node, 2, "active 1 o0 p0; pending 2 o0");
+  discover (node, "active 1 o0 p0; pending 2 o0");
 }
 
 /* "Removed ones are never rediscovered." */
@@ -83,11 +71,11 @@ test_removed (Node *node, gconstpointer data)
 {
   use (node, "active 3 o0 p0; removed 2 o0; removed 1 o0");
   show (node, 3);
-  discover (node, 2, NULL);
+  discover (node, NULL);
   use (node, "active 1 o0 p0; removed 2 o0");
   show (node, 2);
   set_created (node, 2, CREATED + 50);
-  discover (node, 2, NULL);
+  discover (node, NULL);
 }
 
 /* "rejected ones do not count" */
@@ -98,7 +86,7 @@ test_rejected (Node *node, gconstpointer data)
   show (node, 3);
   set_created (node, 2, CREATED + 2 + 50);
   advance (node, 60);
-  discover (node, 2, "active 1 o0 p0; pending 3 o60; retired 2@50 o60; rejected 2 o0");
+  discover (node, "active 1 o0 p0; pending 3 o60; retired 2@50 o60; rejected 2 o0");
   step (node, "active 1 o0 p0; pending 3 o60 n1; retired 2@50 o60; rejected 2 o0");
 }
 
@@ -109,7 +97,7 @@ test_rejected_latest (Node *node, gconstpointer data)
   show (node, 3);
   set_created (node, 3, CREATED + 3 + 50);
   advance (node, 60);
-  discover (node, 3, "active 1 o0 p0; pending 3@50 o60; retired 2 o0; rejected 3 o0");
+  discover (node, "active 1 o0 p0; pending 3@50 o60; retired 2 o0; rejected 3 o0");
 }
 
 /* A read that is behind the candidate takes nothing from it. */
@@ -119,7 +107,7 @@ test_below_candidate (Node *node, gconstpointer data)
   use (node, "active 1 o0 p0; pending 4 o0 n2; retired 2 o0; rejected 3 o0");
   show (node, 3);
   set_created (node, 3, CREATED + 3 + 50);
-  discover (node, 3, "active 1 o0 p0; pending 4 o0 n2; retired 3@50 o0; retired 2 o0; rejected 3 o0");
+  discover (node, "active 1 o0 p0; pending 4 o0 n2; retired 3@50 o0; retired 2 o0; rejected 3 o0");
 }
 
 /* "Each version is validated by itself": what is wrong with others, or with the key, keeps none from decrypting. */
@@ -134,7 +122,7 @@ test_each_by_itself (Node *node, gconstpointer data)
   node->metadata->disable_upsert = FALSE;
   node->metadata->min_decryption_version = 2;
   advance (node, 60);
-  discover (node, 3, "active 2 o0 p0; pending 5 o60; retired 3 o60; retired 1 o0");
+  discover (node, "active 2 o0 p0; pending 5 o60; retired 3 o60; retired 1 o0");
   probe_refused (node, OBK_FINDING_UPSERT_ALLOWED);
 }
 
@@ -145,7 +133,7 @@ test_latest_without_time (Node *node, gconstpointer data)
   use (node, "active 1 o0 p0; pending 2 o0 n2");
   show (node, 4);
   set_created (node, 4, 0);
-  discover (node, 3, "active 1 o0 p0; pending 2 o0 n2; retired 3 o0");
+  discover (node, "active 1 o0 p0; pending 2 o0 n2; retired 3 o0");
 }
 
 /* What OpenBao gives out again below the active version, as far as it is available. */
@@ -155,8 +143,8 @@ test_below_active (Node *node, gconstpointer data)
   use (node, "active 4 o0 p0; retired 3 o0");
   show (node, 4);
   node->metadata->min_decryption_version = 2;
-  discover (node, 2, "active 4 o0 p0; retired 3 o0; retired 2 o0");
-  discover (node, 1, NULL);
+  discover (node, "active 4 o0 p0; retired 3 o0; retired 2 o0");
+  discover (node, NULL);
 }
 
 /* A version above the latest is no version. */
@@ -165,7 +153,7 @@ test_contradiction (Node *node, gconstpointer data)
 {
   show (node, 3);
   node->metadata->latest_version = 2;
-  discover (node, 2, "active 1 o0 p0; pending 2 o0");
+  discover (node, "active 1 o0 p0; pending 2 o0");
 }
 
 /* Only adds: times in the future are the next good probe's business. */
@@ -174,11 +162,11 @@ test_future_times (Node *node, gconstpointer data)
 {
   use (node, "active 1 o500 p500; rejected 2 o700");
   show (node, 3);
-  discover (node, 3, "active 1 o500 p500; pending 3 o0; retired 2 o700");
+  discover (node, "active 1 o500 p500; pending 3 o0; retired 2 o700");
   step (node, "active 1 o30 p30; pending 3 o0 n1; retired 2 o30");
   use (node, "active 1 o500 p500; rejected 2 o700");
   show (node, 2);
-  discover (node, 2, "active 1 o500 p500; pending 2 o700");
+  discover (node, "active 1 o500 p500; pending 2 o700");
 }
 
 /* What discovery has read has been seen, even when it could not be saved; what it shows again is not lost. */
@@ -188,15 +176,16 @@ test_is_a_read (Node *node, gconstpointer data)
   g_autoptr (ObkState) unsaved = NULL;
 
   show (node, 2);
-  obk_rotation_discover (node->state, node->metadata, 2, node->now, &node->memory, &unsaved);
+  unsaved = obk_rotation_discover (node->state, node->metadata, node->now, &node->memory);
+  g_assert_nonnull (unsaved);
   show (node, 1);
   probe_lagging (node);
   probe_lagging (node);
   g_assert_cmpuint (node->memory.lagging_reads, ==, 2);
-  discover_lagging (node, 2);
+  discover (node, NULL);
   g_assert_cmpuint (node->memory.lagging_reads, ==, 2);
   show (node, 2);
-  discover (node, 2, "active 1 o0 p0; pending 2 o0");
+  discover (node, "active 1 o0 p0; pending 2 o0");
   g_assert_cmpuint (node->memory.lagging_reads, ==, 0);
 }
 
