@@ -30,6 +30,9 @@ typedef struct
   const ObkConfig *config;
   GMainLoop *loop;
   ObkScope *scope;
+  ObkPoller *poller;
+  ObkStore *store; /* the prober's, once there is one, as is the state */
+  ObkState *state;
   ObkSession *session;
   ObkBoardSlot *board;
   ObkProber *prober;
@@ -170,18 +173,22 @@ told_to_reload (gpointer user_data)
 
 /* The parts, in the order in which they need each other */
 
+/* The lock first: whoever has it may have the socket. */
 static gboolean
 open_registry (Serve *serve, GError **error)
 {
-  const ObkConfig *config = serve->config;
-  g_autoptr (ObkStore) store = obk_store_open (config->state.path, error);
-  ObkState *state = NULL;
+  serve->store = obk_store_open (serve->config->state.path, error);
+  return serve->store != NULL && obk_store_load (serve->store, serve->scope, &serve->state, error);
+}
 
-  if (store == NULL || !obk_store_load (store, serve->scope, &state, error))
-    return FALSE;
+static void
+make_prober (Serve *serve)
+{
+  const ObkConfig *config = serve->config;
+
   serve->prober = obk_prober_new (
       &(ObkProberOptions){
-          .poller = obk_session_poller (serve->session),
+          .poller = serve->poller,
           .transit = obk_session_transit (serve->session),
           .board = serve->board,
           .scope = serve->scope,
@@ -193,18 +200,15 @@ open_registry (Serve *serve, GError **error)
           .refused = state_refused,
           .user_data = serve,
       },
-      g_steal_pointer (&store), state);
-  return TRUE;
+      g_steal_pointer (&serve->store), g_steal_pointer (&serve->state));
 }
 
 static gboolean
-open_server (Serve *serve, GError **error)
+make_server (Serve *serve, GError **error)
 {
   const ObkConfig *config = serve->config;
-  ObkPoller *poller = obk_session_poller (serve->session);
-
   serve->service = obk_service_new (&(ObkServiceOptions){
-      .poller = poller,
+      .poller = serve->poller,
       .board = serve->board,
       .transit = obk_session_transit (serve->session),
       .prober = serve->prober,
@@ -212,7 +216,7 @@ open_server (Serve *serve, GError **error)
       .max_decrypt = config->server.max_concurrent_decrypt,
   });
   serve->server
-      = obk_grpc_server_new (poller, serve->board, serve->service, config->server.max_concurrent_status, error);
+      = obk_grpc_server_new (serve->poller, serve->board, serve->service, config->server.max_concurrent_status, error);
   return serve->server != NULL;
 }
 
@@ -222,7 +226,7 @@ open_socket (Serve *serve, GError **error)
   const ObkConfig *config = serve->config;
   const GArray *uids = config->server.allowed_uids;
 
-  serve->listener = obk_listener_new (obk_session_poller (serve->session),
+  serve->listener = obk_listener_new (serve->poller,
                                       &(ObkListenerOptions){
                                           .path = config->server.socket_path,
                                           .mode = config->server.socket_mode,
@@ -245,6 +249,9 @@ serve_clear (Serve *serve)
   g_clear_pointer (&serve->service, obk_service_free);
   g_clear_pointer (&serve->prober, obk_prober_free);
   g_clear_pointer (&serve->session, obk_session_free);
+  g_clear_pointer (&serve->poller, obk_poller_free);
+  g_clear_pointer (&serve->state, obk_state_free);
+  g_clear_pointer (&serve->store, obk_store_free);
   g_clear_pointer (&serve->board, obk_board_slot_free);
   g_clear_pointer (&serve->scope, obk_scope_free);
   g_clear_pointer (&serve->loop, g_main_loop_unref);
@@ -293,10 +300,15 @@ serve_with (const ObkConfig *config)
   serve.loop = g_main_loop_new (NULL, FALSE);
   serve.scope = obk_scope_from_config (config);
   serve.board = obk_board_slot_new (serve.scope);
-  serve.session = obk_session_new (config, &error);
+  serve.poller = obk_poller_new (NULL, &error);
+  if (serve.poller == NULL || !open_registry (&serve, &error) || !open_socket (&serve, &error))
+    return refuse_to_start (error, OBK_EXIT_RUNTIME);
+  /* Callers can connect from here on; the libraries of what follows take their time to start. */
+  serve.session = obk_session_new (config, serve.poller, &error);
   if (serve.session == NULL)
     return refuse_to_start (error, OBK_EXIT_CONFIG);
-  if (!open_registry (&serve, &error) || !open_server (&serve, &error) || !open_socket (&serve, &error))
+  make_prober (&serve);
+  if (!make_server (&serve, &error))
     return refuse_to_start (error, OBK_EXIT_RUNTIME);
   return run_until_told (&serve);
 }

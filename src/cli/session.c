@@ -78,9 +78,6 @@ open_way (ObkSession *session, const ObkConfig *config, GError **error)
 
   if (credential == NULL)
     return FALSE;
-  session->poller = obk_poller_new (NULL, error);
-  if (session->poller == NULL)
-    return FALSE;
   session->tunnel = obk_tunnel_new (session->poller, config->openbao.ca_cert_file, wants_fips (config), error);
   if (session->tunnel == NULL)
     return FALSE;
@@ -104,12 +101,14 @@ open_way (ObkSession *session, const ObkConfig *config, GError **error)
 }
 
 ObkSession *
-obk_session_new (const ObkConfig *config, GError **error)
+obk_session_new (const ObkConfig *config, ObkPoller *poller, GError **error)
 {
-  g_autoptr (ObkSession) session = g_new0 (ObkSession, 1);
+  g_autoptr (ObkSession) session = NULL;
 
-  g_return_val_if_fail (config != NULL, NULL);
+  g_return_val_if_fail (config != NULL && poller != NULL, NULL);
 
+  session = g_new0 (ObkSession, 1);
+  session->poller = poller;
   return open_way (session, config, error) ? g_steal_pointer (&session) : NULL;
 }
 
@@ -123,14 +122,7 @@ obk_session_free (ObkSession *session)
   g_clear_pointer (&session->client, obk_client_free);
   g_clear_pointer (&session->http, obk_http_free);
   g_clear_pointer (&session->tunnel, obk_tunnel_free);
-  g_clear_pointer (&session->poller, obk_poller_free);
   g_free (session);
-}
-
-ObkPoller *
-obk_session_poller (ObkSession *session)
-{
-  return session->poller;
 }
 
 ObkAuth *

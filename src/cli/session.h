@@ -11,21 +11,20 @@
 
 G_BEGIN_DECLS
 
-/* Of the default main context. */
 typedef struct _ObkSession ObkSession;
 
 /**
  * obk_session_new:
+ * @poller: of the default main context; borrowed
  * @error: OBK_ERROR_CONFIG_INVALID, or what is wrong with a file that the configuration names; OBK_ERROR_TLS_FAILED,
  *   OBK_ERROR_SOCKET_UNAVAILABLE
  *
  * Nothing is asked of OpenBao yet. A JWT that is missing is no error: it is read at each login.
  */
-ObkSession *obk_session_new (const ObkConfig *config, GError **error);
+ObkSession *obk_session_new (const ObkConfig *config, ObkPoller *poller, GError **error);
 void obk_session_free (ObkSession *session); /* after all that uses what it has given out */
 
 /* Returns: (transfer none) */
-ObkPoller *obk_session_poller (ObkSession *session);
 ObkAuth *obk_session_auth (ObkSession *session);
 ObkTransit *obk_session_transit (ObkSession *session);
 
