@@ -8,12 +8,31 @@ struct _ObkPoller
   GPtrArray *timers;
 };
 
-static gint64 now_us = 1000 * G_USEC_PER_SEC; /* since boot */
+static gint64 now_us = 1000 * G_USEC_PER_SEC;       /* since boot */
+static gint64 unix_less_boot_s = 1800000000 - 1000; /* the system clock is that much ahead */
 
 gint64
 obk_clock_boot_us (void)
 {
   return now_us;
+}
+
+gint64
+obk_clock_unix (void)
+{
+  return now_us / G_USEC_PER_SEC + unix_less_boot_s;
+}
+
+ObkNow
+obk_clock_now (void)
+{
+  return (ObkNow){ .unix_s = obk_clock_unix (), .boot_us = now_us };
+}
+
+void
+stand_in_jump (gint64 seconds)
+{
+  unix_less_boot_s += seconds;
 }
 
 ObkPoller *
@@ -46,6 +65,8 @@ void
 obk_poller_set_timer (ObkPoller *poller, ObkTimer *timer, gint64 deadline_us)
 {
   obk_poller_cancel_timer (poller, timer);
+  if (deadline_us == OBK_NO_DEADLINE)
+    return;
   timer->deadline_us = deadline_us;
   timer->position = 1; /* any but 0 */
   g_ptr_array_add (poller->timers, timer);
@@ -65,6 +86,14 @@ next_timer (ObkPoller *poller, gint64 until_us)
         next = timer;
     }
   return next;
+}
+
+gint64
+stand_in_next (ObkPoller *poller)
+{
+  const ObkTimer *timer = next_timer (poller, OBK_NO_DEADLINE);
+
+  return timer != NULL ? MAX (timer->deadline_us - now_us, 0) : -1;
 }
 
 void

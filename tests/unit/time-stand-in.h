@@ -10,5 +10,11 @@
 ObkPoller *stand_in_poller_new (void);
 void stand_in_poller_free (ObkPoller *poller); /* no timer may be left */
 
+/* The system clock jumps; nothing else moves. It begins at 1,800,000,000. */
+void stand_in_jump (gint64 seconds);
+
+/* Returns: microseconds to the first timer, 0 when it is due, -1 when there is none */
+gint64 stand_in_next (ObkPoller *poller);
+
 /* Lets all timers that are due by then expire, each at its time. 0: those that are due now. */
 void stand_in_advance (ObkPoller *poller, gint64 us);
