@@ -140,12 +140,17 @@ drained_too_long (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
+static void
+watch (Serve *serve, guint source)
+{
+  g_array_append_val (serve->sources, source);
+}
+
 /* No new calls; running ones get their time. */
 static gboolean
 told_to_stop (gpointer user_data)
 {
   Serve *serve = user_data;
-  guint source = 0;
 
   if (serve->stopping)
     return G_SOURCE_CONTINUE;
@@ -154,8 +159,7 @@ told_to_stop (gpointer user_data)
   obk_notify_stopping ();
   g_clear_pointer (&serve->listener, obk_listener_free);
   obk_grpc_server_drain (serve->server, drained, serve);
-  source = g_timeout_add_seconds (DRAIN_SECONDS, drained_too_long, serve);
-  g_array_append_val (serve->sources, source);
+  watch (serve, g_timeout_add_seconds (DRAIN_SECONDS, drained_too_long, serve));
   return G_SOURCE_CONTINUE;
 }
 
@@ -241,7 +245,7 @@ open_socket (Serve *serve, GError **error)
 static void
 serve_clear (Serve *serve)
 {
-  for (guint i = 0; serve->sources != NULL && i < serve->sources->len; i++)
+  for (guint i = 0; i < serve->sources->len; i++)
     g_source_remove (g_array_index (serve->sources, guint, i));
   g_clear_pointer (&serve->sources, g_array_unref);
   g_clear_pointer (&serve->listener, obk_listener_free);
@@ -266,19 +270,18 @@ refuse_to_start (const GError *error, ObkExit exit)
   return exit;
 }
 
+/* They are dealt with once the main loop runs. */
 static void
-watch (Serve *serve, guint source)
+catch_signals (Serve *serve)
 {
-  g_array_append_val (serve->sources, source);
+  watch (serve, g_unix_signal_add (SIGTERM, told_to_stop, serve));
+  watch (serve, g_unix_signal_add (SIGINT, told_to_stop, serve));
+  watch (serve, g_unix_signal_add (SIGHUP, told_to_reload, serve));
 }
 
 static ObkExit
 run_until_told (Serve *serve)
 {
-  serve->sources = g_array_new (FALSE, FALSE, sizeof (guint));
-  watch (serve, g_unix_signal_add (SIGTERM, told_to_stop, serve));
-  watch (serve, g_unix_signal_add (SIGINT, told_to_stop, serve));
-  watch (serve, g_unix_signal_add (SIGHUP, told_to_reload, serve));
   watch (serve, g_timeout_add_seconds (STATUS_SECONDS, status_due, serve));
   obk_auth_set_login_callback (obk_session_auth (serve->session), logged_in, serve);
   obk_auth_start (obk_session_auth (serve->session));
@@ -298,6 +301,8 @@ serve_with (const ObkConfig *config)
   g_autoptr (GError) error = NULL;
 
   serve.loop = g_main_loop_new (NULL, FALSE);
+  serve.sources = g_array_new (FALSE, FALSE, sizeof (guint));
+  catch_signals (&serve);
   serve.scope = obk_scope_from_config (config);
   serve.board = obk_board_slot_new (serve.scope);
   serve.poller = obk_poller_new (NULL, &error);
