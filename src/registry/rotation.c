@@ -102,13 +102,13 @@ become_pending (const Work *work, ObkSnapshot *snapshot)
 }
 
 static void
-retire_other_candidates (const Work *work, guint32 candidate)
+retire_candidates_below (const Work *work, guint32 version)
 {
   for (guint i = 0; i < work->next->snapshots->len; i++)
     {
       ObkSnapshot *snapshot = snapshot_at (work->next, i);
 
-      if (snapshot->state == OBK_SNAPSHOT_PENDING && snapshot->version != candidate)
+      if (snapshot->state == OBK_SNAPSHOT_PENDING && snapshot->version < version)
         retire (snapshot);
     }
 }
@@ -339,6 +339,7 @@ catch_up (Work *work, const ObkRotationPolicy *policy, ObkRotationMemory *memory
   if (snapshot->state == OBK_SNAPSHOT_PENDING) /* the probe that promotes adds to the count as well */
     count_probe (work, snapshot, policy, memory);
   promote (work, snapshot);
+  retire_candidates_below (work, work->active);
   result->promoted = snapshot->version;
   result->caught_up = TRUE;
 }
@@ -369,7 +370,7 @@ follow_latest (Work *work, const ObkRotationPolicy *policy, ObkRotationMemory *m
       become_pending (work, candidate);
       result->observed = latest;
     }
-  retire_other_candidates (work, latest);
+  retire_candidates_below (work, latest);
   count_probe (work, candidate, policy, memory);
   if (is_due (work, candidate, policy, memory))
     {
@@ -530,7 +531,7 @@ obk_rotation_discover (const ObkState *state, const ObkKeyMetadata *metadata, Ob
   if (newest != NULL && !was_known && latest > work.active && (pending == NULL || pending->version < latest))
     {
       become_pending (&work, newest);
-      retire_other_candidates (&work, latest);
+      retire_candidates_below (&work, latest);
     }
   return work_finish (&work, state);
 }

@@ -326,6 +326,16 @@ test_catching_up_pending (Node *node, gconstpointer data)
     }
 }
 
+/* "the older candidate becomes retired", when it is jumped over by catching up, too */
+static void
+test_catching_up_past_pending (Node *node, gconstpointer data)
+{
+  node->catching_up = TRUE;
+  use (node, "active 1 o0 p0; pending 2 o0 n3 s0");
+  show (node, 3);
+  step (node, "active 3 o30 p30; retired 2 o0; retired 1 o0 p0");
+}
+
 /* A node that is settled waits its turn, however old the version. */
 static void
 test_not_catching_up (Node *node, gconstpointer data)
@@ -450,6 +460,7 @@ main (int argc, char **argv)
   add ("/registry/rotation/catching-up/and-promoting", test_catching_up_and_promoting);
   add ("/registry/rotation/catching-up/without-date", test_catching_up_without_date);
   add ("/registry/rotation/catching-up/pending", test_catching_up_pending);
+  add ("/registry/rotation/catching-up/past-pending", test_catching_up_past_pending);
   add ("/registry/rotation/catching-up/not", test_not_catching_up);
   add ("/registry/rotation/catching-up/past-removed", test_catching_up_past_removed);
   add ("/registry/rotation/catching-up/refused", test_catching_up_refused);
