@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures: directories that go away, an OpenBao for each test file, providers that are stopped and looked over."""
 
+import itertools
 import shutil
 
 import pytest
@@ -44,6 +45,17 @@ def openbao(module_directory, authority):
 @pytest.fixture(scope="module")
 def tenant(openbao, module_directory):
     tenant = Tenant(openbao, module_directory / "tenant")
+    return tenant.set_up(policy_for(tenant))
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def fresh_tenant(openbao, directory):
+    """A key of one test, which may rotate it, in the OpenBao of the file."""
+    number = next(_numbers)
+    tenant = Tenant(openbao, directory / "tenant", mount=f"transit-{number}", auth=f"jwt-{number}")
     return tenant.set_up(policy_for(tenant))
 
 

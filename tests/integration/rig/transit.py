@@ -97,8 +97,17 @@ class Tenant:
         """The creation time of a key version, Unix seconds."""
         return int(self.metadata()["keys"][str(version)])
 
+    def creation_times(self):
+        """Of all versions that OpenBao has: version to Unix seconds."""
+        return {int(version): int(created_at) for version, created_at in self.metadata()["keys"].items()}
+
     def rotate(self):
         self.request("POST", f"{self.mount}/keys/{self.key}/rotate", {})
+
+    def set_minimum(self, **versions):
+        """set_minimum(decryption=2): Transit's min_decryption_version; likewise encryption."""
+        self.request("POST", f"{self.mount}/keys/{self.key}/config",
+                     {f"min_{name}_version": version for name, version in versions.items()})
 
     def login(self):
         """A token like the provider's, from a JWT of our own."""
