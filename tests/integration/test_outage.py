@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenBao is absent, killed, sealed, replaced: the provider stays, never answers wrongly, and gets well by itself."""
 
+import concurrent.futures
+import threading
 import time
 
 import grpc
 import pytest
 from rig.kms import messages, refusal
+from rig.process import wait_until
 from rig.provider import policy_for
 from rig.transit import Tenant
 
@@ -121,6 +124,45 @@ def test_sealed_and_unsealed(durable_openbao, durable_tenant, make_provider):
     durable_openbao.unseal()
     healthy_within(provider, time.monotonic())
     assert client.decrypt(encrypted) == b"text"
+
+
+def test_restarted_under_load(durable_openbao, durable_tenant, make_provider):
+    """Callers who do not stop: an error while it is away, never a wrong answer, and none once it is back."""
+    provider = make_provider(durable_tenant).start(wait="healthy")
+    plaintexts = [f"text {i}".encode() for i in range(16)]
+    encrypted = [provider.client().encrypt(text) for text in plaintexts]
+    outcomes, stop = [], threading.Event()
+
+    def call(i):
+        client = provider.client()
+        while not stop.is_set():
+            try:
+                assert client.decrypt(encrypted[i], timeout=5) == plaintexts[i]
+                outcomes.append((time.monotonic(), None))
+            except grpc.RpcError as error:
+                outcomes.append((time.monotonic(), error.code()))
+                time.sleep(0.05)
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        callers = [pool.submit(call, i) for i in range(16)]
+        try:
+            time.sleep(1)
+            killed = time.monotonic()
+            durable_openbao.kill()
+            time.sleep(2)
+            durable_openbao.start().unseal()
+            # an address that was taken out is tried again within half a minute
+            wait_until(lambda: outcomes[-1][1] is None, RECOVERY, "an answer again")
+            back = time.monotonic()
+            time.sleep(2)
+        finally:
+            stop.set()
+        for caller in callers:
+            caller.result()
+    assert {code for when, code in outcomes if when < killed or when > back + 1} == {None}
+    assert {code for _, code in outcomes} - {None} == {CODE.UNAVAILABLE}
+    assert sum(when > back for when, _ in outcomes) > 100
+    assert provider.client().status().healthz == "ok"
 
 
 @pytest.mark.timeout(240)
