@@ -42,19 +42,28 @@ test_no_canary_below_the_minimum (Health *f, gconstpointer data)
   f->transit->key->min_encryption_version = 4;
   health_open_well (f, 5);
   g_assert_cmpuint (f->transit->encrypted, ==, 2);
+  g_assert_cmpuint (f->transit->started, ==, 2 + 2 + 1 + 2); /* reads, encryptions, proof, canaries: none in vain */
   f->transit->key->min_encryption_version = 1;
   health_advance (f, DEEP_INTERVAL * SECOND);
   g_assert_cmpuint (f->transit->encrypted, ==, 2 + 4);
 }
 
-/* What cannot be asked tells nothing. */
+/* What cannot be asked tells nothing, and the rest waits for the next round. */
 static void
 test_canary_without_answer (Health *f, gconstpointer data)
 {
+  g_autoptr (GError) error = g_error_new_literal (OBK_ERROR, OBK_ERROR_TIMEOUT, "stand-in");
+
   health_make_history (f, 3);
   health_open_well (f, 3);
-  stand_in_break (f->transit, STAND_IN_DECRYPT, OBK_ERROR_TIMEOUT);
-  health_advance (f, 2 * DEEP_INTERVAL * SECOND);
+  f->transit->held = STAND_IN_DECRYPT;
+  health_advance (f, DEEP_INTERVAL * SECOND);
+  stand_in_answer (f->transit); /* the active version's own */
+  health_settle (f);
+  g_assert_cmpuint (f->transit->calls->len, ==, 1);
+  stand_in_fail (f->transit, error);
+  health_settle (f);
+  g_assert_cmpuint (f->transit->calls->len, ==, 0);
   health_expect_changes (f, "");
 }
 
@@ -103,6 +112,25 @@ test_trimmed_version (Health *f, gconstpointer data)
   health_expect_changes (f, "canary_failed@3");
   health_advance (f, RETRY_INTERVAL * SECOND);
   health_expect_changes (f, "minimum_above_retained@3");
+}
+
+/* The pace of deep probes that fail for a canary is that of all others that fail. */
+static void
+test_canary_opens_the_breaker (Health *f, gconstpointer data)
+{
+  guint encrypted = 0;
+
+  health_make_history (f, 2);
+  health_open_well (f, 2);
+  stand_in_replace_material (f->transit, 1);
+  health_advance (f, DEEP_INTERVAL * SECOND);
+  encrypted = f->transit->encrypted;
+  health_advance (f, 2 * RETRY_INTERVAL * SECOND);
+  g_assert_cmpuint (f->transit->encrypted, ==, encrypted + 2);
+  health_advance (f, 22 * SECOND);
+  g_assert_cmpuint (f->transit->encrypted, ==, encrypted + 2);
+  health_advance (f, 16 * SECOND);
+  g_assert_cmpuint (f->transit->encrypted, ==, encrypted + 3);
 }
 
 /* That of a version that is observed later is made as well. */
@@ -233,6 +261,7 @@ main (int argc, char **argv)
   health_test ("/deep-probe/canaries/without-answer", test_canary_without_answer);
   health_test ("/deep-probe/canaries/replaced-retired", test_replaced_retired_version);
   health_test ("/deep-probe/canaries/replaced-active", test_replaced_active_version);
+  health_test ("/deep-probe/canaries/open-the-breaker", test_canary_opens_the_breaker);
   health_test ("/deep-probe/canaries/trimmed", test_trimmed_version);
   health_test ("/deep-probe/canaries/pending", test_canary_of_a_pending_version);
   health_test ("/deep-probe/active/definite", test_definite_failures);

@@ -183,15 +183,16 @@ test_blocked (Health *f, gconstpointer data)
 {
   guint deep_probes = 0;
 
+  f->options.deep_probe_interval_us = (PROBE_INTERVAL + 1) * SECOND; /* would come in between */
   health_open_well (f, 1);
+  deep_probes = health_count_log (f, "status.probe", "probe_kind=deep");
   stand_in_rotate (f->transit, obk_clock_unix ());
   f->transit->key->min_encryption_version = 2;
   health_advance (f, PROBE_INTERVAL * SECOND);
   health_expect (f, "encryption_blocked@1");
-  deep_probes = f->transit->encrypted;
   health_advance (f, 4 * SECOND - 1); /* two more probes, two seconds apart */
   health_expect_disk (f, "active 1; pending 2 n2");
-  g_assert_cmpuint (f->transit->encrypted, ==, deep_probes);
+  g_assert_cmpuint (health_count_log (f, "status.probe", "probe_kind=deep"), ==, deep_probes);
   health_advance (f, 1);
   health_expect_changes (f, "encryption_blocked@1 ok@2");
   health_expect_disk (f, "active 2; retired 1");

@@ -351,6 +351,25 @@ test_catching_up_after_staleness (Health *f, gconstpointer data)
   health_expect_changes (f, "deep_probe_pending@2 ok@2");
 }
 
+/* A machine that slept: the answer to a read comes before anybody has noticed that Status is stale. */
+static void
+test_catching_up_after_sleep (Health *f, gconstpointer data)
+{
+  health_open_well (f, 1);
+  stand_in_rotate (f->transit, obk_clock_unix ());
+  f->transit->held = STAND_IN_READS;
+  health_advance (f, PROBE_INTERVAL * SECOND);
+  stand_in_sleep ((CATCH_UP_AGE + 1) * SECOND);
+  stand_in_release (f->transit);
+  while (f->transit->calls->len > 0)
+    g_main_context_iteration (NULL, TRUE);
+  stand_in_advance (f->poller, 0);
+  health_settle (f);
+  health_expect (f, "ok@2");
+  g_assert_null (strstr (f->changes->str, "ok@1"));
+  health_expect_disk (f, "active 2; retired 1");
+}
+
 /* Without a time of staleness an old version is a candidate like any other. */
 static void
 test_no_catching_up_while_healthy (Health *f, gconstpointer data)
@@ -422,6 +441,7 @@ main (int argc, char **argv)
   health_test ("/prober/catching-up/slow-disk", test_catching_up_on_a_slow_disk);
   health_test ("/prober/catching-up/late", test_catching_up_late);
   health_test ("/prober/catching-up/after-staleness", test_catching_up_after_staleness);
+  health_test ("/prober/catching-up/after-sleep", test_catching_up_after_sleep);
   health_test ("/prober/catching-up/not-while-healthy", test_no_catching_up_while_healthy);
   health_test ("/prober/close/while-it-reads", test_close_while_it_reads);
   health_test ("/prober/close/while-it-saves", test_close_while_it_saves);

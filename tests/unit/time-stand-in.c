@@ -35,6 +35,12 @@ stand_in_jump (gint64 seconds)
   unix_less_boot_s += seconds;
 }
 
+void
+stand_in_sleep (gint64 us)
+{
+  now_us += us;
+}
+
 ObkPoller *
 stand_in_poller_new (void)
 {

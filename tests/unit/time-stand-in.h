@@ -13,6 +13,9 @@ void stand_in_poller_free (ObkPoller *poller); /* no timer may be left */
 /* The system clock jumps; nothing else moves. It begins at 1,800,000,000. */
 void stand_in_jump (gint64 seconds);
 
+/* Time passes, and nobody notices: timers that are due expire when stand_in_advance() comes. */
+void stand_in_sleep (gint64 us);
+
 /* Returns: microseconds to the first timer, 0 when it is due, -1 when there is none */
 gint64 stand_in_next (ObkPoller *poller);
 
