@@ -61,22 +61,21 @@ class State:
     def active_key_id(self):
         return model.key_id(self.scope, self.active.version, self.active.created_at)
 
-    def _members(self, current_hash=None):
+    def members(self):
+        """The body's, in their order."""
         found = [("schemaVersion", "keyregistry.openbao-kms/v1alpha1"), ("generation", self.generation)]
         if self.generation > 1:
             found.append(("previousHash", self.previous_hash))
-        if current_hash:
-            found.append(("currentHash", current_hash))
         return found + [("activeKeyId", self.active_key_id),
                         ("snapshots", [snapshot.members(self.scope) for snapshot in self.snapshots])]
 
     @property
     def current_hash(self):
-        return "krs1." + model.hashed(compact(self._members()))
+        return hash_of(self.members())
 
     def document(self):
         """The bytes of the state file."""
-        return (indented(self._members(self.current_hash)) + "\n").encode()
+        return document_of(self.members())
 
     def checkpoint(self):
         """The bytes of the checkpoint file."""
@@ -91,6 +90,16 @@ class State:
     def write(self, path):
         """Both files as the provider leaves them."""
         write_files(path, self.document(), self.checkpoint())
+
+
+def hash_of(members):
+    return "krs1." + model.hashed(compact(members))
+
+
+def document_of(members):
+    """The bytes of a state file with that body, whether it makes sense or not."""
+    place = [name for name, _ in members].index("activeKeyId")
+    return (indented([*members[:place], ("currentHash", hash_of(members)), *members[place:]]) + "\n").encode()
 
 
 def write_files(path, document, checkpoint):
