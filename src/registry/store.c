@@ -2,6 +2,7 @@
 /* The registry's state as it lies on disk: which pair of files may be loaded, and how a new one takes its place. */
 #include "registry/store.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/names.h"
@@ -343,6 +344,7 @@ gboolean
 obk_store_save (ObkStore *store, ObkState *state, GError **error)
 {
   g_autofree char *text = NULL;
+  gint64 start_us = obk_clock_boot_us ();
   ObkLogRecord record;
   gsize length = 0;
 
@@ -365,6 +367,7 @@ obk_store_save (ObkStore *store, ObkState *state, GError **error)
   obk_log_begin (&record, OBK_LOG_INFO, OBK_EVENT_REGISTRY_SAVED);
   obk_log_int (&record, OBK_FIELD_GENERATION, (gint64)state->generation);
   obk_log_string (&record, OBK_FIELD_STATUS, OBK_STATUS_OK);
+  obk_log_double (&record, OBK_FIELD_DURATION_MS, (double)(obk_clock_boot_us () - start_us) / 1000);
   obk_log_emit (&record);
   return TRUE;
 }
