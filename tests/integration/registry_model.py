@@ -222,6 +222,8 @@ def after_rotations(scope, created, now, active=None):
 
 # A value as its API server would have had it encrypted
 
+BATCH = 100  # OpenBao refuses JSON with too many strings
+
 
 def encrypted_elsewhere(tenant, version, plaintexts):
     """What a peer's Encrypt under a version answers, made by Transit itself: (ciphertext, key_id, annotations) each."""
@@ -229,12 +231,17 @@ def encrypted_elsewhere(tenant, version, plaintexts):
     associated_data = base64.b64encode(model.associated_data(tenant.scope, version, created_at)).decode()
     batch = [{"plaintext": base64.b64encode(plaintext).decode(), "associated_data": associated_data,
               "key_version": version} for plaintext in plaintexts]
-    answer = tenant.request("POST", f"{tenant.mount}/encrypt/{tenant.key}", {"batch_input": batch})
     annotations = {name: value.encode() for name, value in {
         **model.annotations(tenant.scope, version, created_at),
         f"plugin-version.{model.PREFIX}": "peer"}.items()}
     key_id = model.key_id(tenant.scope, version, created_at)
-    return [Encrypted(entry["ciphertext"].encode(), key_id, annotations) for entry in answer["data"]["batch_results"]]
+    found = []
+    for start in range(0, len(batch), BATCH):
+        answer = tenant.request("POST", f"{tenant.mount}/encrypt/{tenant.key}",
+                                {"batch_input": batch[start:start + BATCH]})
+        found += [Encrypted(entry["ciphertext"].encode(), key_id, annotations)
+                  for entry in answer["data"]["batch_results"]]
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
