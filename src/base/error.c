@@ -18,6 +18,7 @@ static const char *const classes[OBK_ERROR_LAST] = {
   [OBK_ERROR_AUTH_FAILED] = "auth_failed",
   [OBK_ERROR_AUTH_EXPIRED] = "auth_expired",
   [OBK_ERROR_POLICY_DENIED] = "transit_policy_denied",
+  [OBK_ERROR_DENIAL_UNCONFIRMED] = "transit_policy_denied",
   [OBK_ERROR_KEY_MISSING] = "transit_key_missing",
   [OBK_ERROR_STANDBY_LAGGING] = "openbao_standby_lagging",
   [OBK_ERROR_VERSION_UNUSABLE] = "transit_version_unusable",

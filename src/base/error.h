@@ -35,6 +35,7 @@ typedef enum
   OBK_ERROR_AUTH_FAILED,
   OBK_ERROR_AUTH_EXPIRED,
   OBK_ERROR_POLICY_DENIED,
+  OBK_ERROR_DENIAL_UNCONFIRMED, /* a 403 when it is too soon for the login that would tell a denial from a lost token */
   OBK_ERROR_KEY_MISSING,
   OBK_ERROR_STANDBY_LAGGING,
   OBK_ERROR_VERSION_UNUSABLE,

@@ -35,6 +35,7 @@ obk_metadata_read_reason (const GError *error, const char *otherwise)
     case OBK_ERROR_AUTH_FAILED:
     case OBK_ERROR_AUTH_EXPIRED:
     case OBK_ERROR_POLICY_DENIED:
+    case OBK_ERROR_DENIAL_UNCONFIRMED:
     case OBK_ERROR_CREDENTIAL_INVALID:
       return OBK_REASON_AUTH_FAILED;
     default:

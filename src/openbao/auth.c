@@ -454,7 +454,8 @@ obk_auth_refused (ObkAuth *auth, ObkSecret *token, ObkAuthDone done, gpointer us
     }
   else
     {
-      denied = g_error_new (OBK_ERROR, OBK_ERROR_POLICY_DENIED, "permission denied, with a token of a recent login");
+      denied
+          = g_error_new (OBK_ERROR, OBK_ERROR_DENIAL_UNCONFIRMED, "permission denied, with a token of a recent login");
       settle (wait, auth->failure != NULL ? auth->failure : denied);
     }
   return wait;

@@ -57,7 +57,7 @@ ObkAuthWait *obk_auth_acquire (ObkAuth *auth, ObkAuthDone done, gpointer user_da
  * @token: the one that OpenBao answered 401 or 403 to; the caller has kept a reference to it since
  *
  * Asks for a fresh login, unless @token has been replaced already or the last re-login was too short ago
- * (then the callback gets OBK_ERROR_POLICY_DENIED). Spec openbao.md, "Retry timing".
+ * (then the callback gets OBK_ERROR_DENIAL_UNCONFIRMED). Spec openbao.md, "Retry timing".
  */
 ObkAuthWait *obk_auth_refused (ObkAuth *auth, ObkSecret *token, ObkAuthDone done, gpointer user_data);
 void obk_auth_wait_cancel (ObkAuthWait *wait);

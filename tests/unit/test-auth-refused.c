@@ -23,7 +23,7 @@ test_refused (Fixture *f, gconstpointer data)
   assert_token (&late, "s.t2");
   refused (f, &again, obk_auth_peek (f->auth));
   turn (f);
-  assert_failed (&again, OBK_ERROR_POLICY_DENIED);
+  assert_failed (&again, OBK_ERROR_DENIAL_UNCONFIRMED);
   g_assert_cmpuint (f->client->started, ==, 2);
   stand_in_advance (f->poller, (LEASE - WINDOW) * SECOND);
   assert_renewal (f, "s.t2");
@@ -39,7 +39,7 @@ assert_pause (Fixture *f, int seconds)
     {
       refused (f, &asker, obk_auth_peek (f->auth));
       turn (f);
-      assert_failed (&asker, OBK_ERROR_POLICY_DENIED);
+      assert_failed (&asker, OBK_ERROR_DENIAL_UNCONFIRMED);
       assert_idle (f);
       stand_in_advance (f->poller, SECOND);
     }
@@ -85,7 +85,7 @@ test_relogin_refused (Fixture *f, gconstpointer data)
   assert_token (&healed, "s.t2");
   refused (f, &after, obk_auth_peek (f->auth));
   turn (f);
-  assert_failed (&after, OBK_ERROR_POLICY_DENIED);
+  assert_failed (&after, OBK_ERROR_DENIAL_UNCONFIRMED);
 }
 
 static void
