@@ -59,10 +59,10 @@ test_nothing (Node *node, gconstpointer data)
 static void
 test_lagging (Node *node, gconstpointer data)
 {
+  use (node, "active 1 o0 p0; pending 3 o0");
   show (node, 2);
-  discover (node, NULL);
+  discover (node, "active 1 o0 p0; pending 3 o0; retired 2 o0");
   g_assert_cmpuint (node->memory.lagging_reads, ==, 0);
-  discover (node, "active 1 o0 p0; pending 2 o0");
 }
 
 /* "Removed ones are never rediscovered." */
