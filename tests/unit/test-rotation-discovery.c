@@ -55,7 +55,7 @@ test_nothing (Node *node, gconstpointer data)
   discover (node, NULL); /* what is known is left to the next probe */
 }
 
-/* "A read whose latest version is below the one in the annotations counts as failed" */
+/* A read behind what was seen is no finding against anything, and adds what it shows. */
 static void
 test_lagging (Node *node, gconstpointer data)
 {
