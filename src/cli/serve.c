@@ -73,6 +73,8 @@ tell_status (Serve *serve)
     g_string_append (line, ", no token");
   else
     g_string_append_printf (line, ", token for %" G_GINT64_FORMAT " min", token_seconds / 60);
+  if (obk_prober_is_degraded (serve->prober))
+    g_string_append (line, ", the registry cannot be saved");
   obk_notify_status (line->str);
 }
 
