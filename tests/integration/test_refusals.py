@@ -7,7 +7,9 @@ import os
 import grpc
 import pytest
 from model import PREFIX, hashed
+from rig.audit import AuditLog
 from rig.kms import messages, refusal
+from rig.provider import Provider
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 LIMITS = (INVALID, "kms request exceeds protocol limits", "protocol_limit")
@@ -133,21 +135,48 @@ DECRYPT = {
 }
 
 
-@pytest.fixture(scope="module")
-def quiet(tenant, module_directory):
-    """A healthy provider that sends nothing by itself any more."""
-    from rig.provider import Provider
-    provider = Provider(tenant, module_directory / "quiet", {
-        "status.probeInterval": "1h", "status.deepProbeInterval": "1h", "status.statusMaxStaleness": "2h"})
-    provider.start(wait="healthy")
-    yield provider
-    assert provider.stop() == 0
-    assert provider.foreign_output() == []
+MAX_REFUSALS = 4  # of one kind in ten seconds are logged, at least
+
+
+class Quiet:
+    """A healthy provider that sends nothing by itself any more; a new one before its log holds refusals back."""
+
+    def __init__(self, tenant, directory, audit):
+        self.provider = Provider(tenant, directory, {
+            "status.probeInterval": "1h", "status.deepProbeInterval": "1h", "status.statusMaxStaleness": "2h"})
+        self.decrypts = f"{tenant.mount}/decrypt/{tenant.key}"
+        self.audit = audit
+        self.uses = 0
+
+    def get(self):
+        if self.uses % MAX_REFUSALS == 0:
+            self.stop()
+            mark = self.audit.mark()
+            self.provider.start(wait="healthy")
+            self.audit.wait_for(self.decrypts, mark, count=2)  # of the first deep probe, and of its canary
+        self.uses += 1
+        return self.provider
+
+    def stop(self):
+        assert self.provider.stop() == 0
+        assert self.provider.foreign_output() == []
 
 
 @pytest.fixture(scope="module")
-def encrypted(quiet):
-    return quiet.client().encrypt(b"plaintext")
+def quiet_provider(tenant, module_directory, openbao):
+    quiet = Quiet(tenant, module_directory / "quiet", AuditLog(openbao.audit_path))
+    yield quiet
+    quiet.stop()
+
+
+@pytest.fixture
+def quiet(quiet_provider):
+    return quiet_provider.get()
+
+
+@pytest.fixture(scope="module")
+def encrypted(quiet_provider):
+    return quiet_provider.get().client().encrypt(b"plaintext")
 
 
 def refused(provider, audit, call, *arguments):
