@@ -20,9 +20,11 @@
 #include <glib-unix.h>
 #include <glib/gi18n.h>
 
+#include <malloc.h>
 #include <signal.h>
 
 #define DRAIN_SECONDS 10  /* what running calls get after SIGTERM */
+#define MALLOC_ARENAS 2   /* two threads do the work; what glibc gives to the others is only kept, never used */
 #define STATUS_SECONDS 30 /* between lines to systemd that tell the token's time left */
 
 typedef struct
@@ -348,6 +350,7 @@ run (const ObkGlobals *globals)
   if (config == NULL)
     return OBK_EXIT_CONFIG;
   install_log (config);
+  (void)mallopt (M_ARENA_MAX, MALLOC_ARENAS);
   exit = serve_with (config);
   obk_log_sink_flush ();
   return exit;

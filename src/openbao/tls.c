@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define RECEIVE_BUFFER 4096 /* an answer of Transit with its headers fits */
+#define RECEIVE_BUFFER 2048 /* an answer of Transit with its headers fits; each connection has one */
 #define FAILED "TLS failed"
 
 struct _ObkTls

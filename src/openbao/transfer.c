@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define ANSWER_START 1023 /* bytes; most answers fit, and it fills a block of the secret pool */
-#define CURL_BUFFER 8192L /* curl's own, one a handle */
+#define CURL_BUFFER 2048L /* likewise: curl has one for each handle */
 #define USER_AGENT OBK_PROGRAM "/" OBK_VERSION
 
 static char content_type_header[] = "Content-Type: application/json";
