@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-#define HASH_PREFIX "krs1."
 #define AAD_MODE "aad.required"
 #define INDENT 2
 
@@ -125,7 +124,7 @@ hash_of (const ObkState *state, const char *active_key_id)
   g_autofree char *body = write_members (state, active_key_id, NULL, 0, &length);
   g_autofree char *hash = obk_hash (body, (gssize)length);
 
-  return g_strconcat (HASH_PREFIX, hash, NULL);
+  return g_strconcat (OBK_STATE_HASH_PREFIX, hash, NULL);
 }
 
 /* @text: (transfer full) */
@@ -173,8 +172,8 @@ obk_document_write_checkpoint (guint64 generation, const char *current_hash, gsi
 gboolean
 obk_document_is_hash (const char *hash)
 {
-  return hash != NULL && g_str_has_prefix (hash, HASH_PREFIX)
-         && obk_hash_is_valid (hash + strlen (HASH_PREFIX), strlen (hash) - strlen (HASH_PREFIX));
+  return hash != NULL && g_str_has_prefix (hash, OBK_STATE_HASH_PREFIX)
+         && obk_hash_is_valid (hash + strlen (OBK_STATE_HASH_PREFIX), strlen (hash) - strlen (OBK_STATE_HASH_PREFIX));
 }
 
 /* What both documents begin with. */

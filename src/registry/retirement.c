@@ -332,7 +332,7 @@ obk_retirement_recover (const ObkRecovery *recovery, GError **error)
       return NULL;
     }
   plan_init (&plan, recovery);
-  if ((recovery->replaced != NULL && !check_cannot_go_on (&plan, error))
+  if ((recovery->replaced != NULL && !recovery->unloadable && !check_cannot_go_on (&plan, error))
       || (recovery->peer != NULL && !check_peer (&plan, error)) || !add_available (&plan, error))
     return NULL;
   if (recovery->replaced != NULL)

@@ -41,7 +41,8 @@ typedef struct
   const ObkScope *scope;
   const ObkKeyMetadata *metadata;
   const ObkState *replaced; /* (nullable): the state that can no longer go on; its history stays recorded */
-  const ObkState *peer;     /* (nullable): another node's, whose removed versions are taken over */
+  gboolean unloadable;  /* @replaced is whole, but its files may not be loaded: so it cannot go on, whatever it says */
+  const ObkState *peer; /* (nullable): another node's, whose removed versions are taken over */
   gint64 now_unix;
 } ObkRecovery;
 

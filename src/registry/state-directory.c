@@ -3,6 +3,7 @@
 #include "registry/state-directory.h"
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "registry/document.h"
 
 #include <errno.h>
@@ -21,6 +22,8 @@
 #define LOCK_MODE 0600
 #define UNSAFE_FILE_MODE 0137 /* group write, any execute, any world bit */
 #define UNSAFE_DIRECTORY_MODE 0022
+#define KEPT_SUFFIX ".damaged-"
+#define MAX_KEPT 100      /* of one second */
 #define MAX_LOCK_TRIES 16 /* against others that delete and make lock files at the same time */
 #define OPEN_FLAGS (O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK) /* O_NONBLOCK: no FIFO holds us up */
 
@@ -468,4 +471,74 @@ obk_state_directory_discard (ObkStateDirectory *directory)
 
   for (guint i = 0; i < N_FILES; i++)
     unlinkat (directory->fd, name_of (directory->temporary_paths[i]), 0);
+}
+
+gboolean
+obk_state_directory_keep (ObkStateDirectory *directory, ObkStateFile file, gint64 now_unix, char **kept, GError **error)
+{
+  const char *path = NULL;
+
+  g_return_val_if_fail (directory != NULL && directory->lock_fd >= 0 && kept != NULL, FALSE);
+
+  path = directory->paths[file];
+  *kept = NULL;
+  for (guint i = 0; i < MAX_KEPT; i++)
+    {
+      g_autofree char *number = i > 0 ? g_strdup_printf ("-%u", i) : g_strdup ("");
+      g_autofree char *aside = g_strdup_printf ("%s" KEPT_SUFFIX "%" G_GINT64_FORMAT "%s", path, now_unix, number);
+
+      if (linkat (directory->fd, name_of (path), directory->fd, name_of (aside), 0) == 0)
+        {
+          *kept = g_steal_pointer (&aside);
+          return TRUE;
+        }
+      if (errno == ENOENT)
+        return TRUE;
+      if (errno != EEXIST)
+        break;
+    }
+  return fail (error, OBK_ERROR_STATE_NOT_SAVED,
+               "cannot give \"%s\" a second name to keep it: %s: move it away by hand, then plan again", path,
+               g_strerror (errno));
+}
+
+/* What tells something that cannot be read from what may be there the next time. */
+static char *
+describe (const struct stat *status)
+{
+  return g_strdup_printf ("%o %" G_GUINT64_FORMAT " %" G_GINT64_FORMAT " %" G_GINT64_FORMAT ".%09ld", status->st_mode,
+                          (guint64)status->st_ino, (gint64)status->st_size, (gint64)status->st_mtim.tv_sec,
+                          status->st_mtim.tv_nsec);
+}
+
+char *
+obk_state_directory_digest (const ObkStateDirectory *directory, ObkStateFile file)
+{
+  g_autofree char *text = NULL;
+  const char *name = NULL;
+  struct stat status;
+  gssize length = -1;
+  int fd = -1;
+
+  g_return_val_if_fail (directory != NULL, NULL);
+
+  name = name_of (directory->paths[file]);
+  if (fstatat (directory->fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+    return NULL;
+  fd = TEMP_FAILURE_RETRY (openat (directory->fd, name, O_RDONLY | OPEN_FLAGS));
+  if (fd >= 0)
+    {
+      if (fstat (fd, &status) == 0 && S_ISREG (status.st_mode) && status.st_size <= OBK_STATE_MAX_SIZE)
+        {
+          text = read_all (fd, directory->paths[file], (gsize)status.st_size, NULL);
+          length = (gssize)status.st_size;
+        }
+      close (fd);
+    }
+  if (text == NULL)
+    {
+      text = describe (&status);
+      length = -1;
+    }
+  return obk_hash (text, length);
 }

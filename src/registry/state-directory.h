@@ -62,6 +62,21 @@ gboolean obk_state_directory_sync (ObkStateDirectory *directory, GError **error)
 /* Removes what was prepared and not committed. */
 void obk_state_directory_discard (ObkStateDirectory *directory);
 
+/**
+ * obk_state_directory_keep:
+ * @now_unix: part of the name that the file gets beside its own: "<file>.damaged-<now_unix>"
+ * @kept: (out) (transfer full) (nullable): that path; %NULL when there is no such file
+ * @error: OBK_ERROR_STATE_NOT_SAVED, when it is not of a kind that can have a second name
+ *
+ * What is put in its place afterwards leaves it there. obk_state_directory_sync() makes it last.
+ */
+gboolean obk_state_directory_keep (ObkStateDirectory *directory, ObkStateFile file, gint64 now_unix, char **kept,
+                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Returns: (transfer full) (nullable): H of the file's content, or of what it is where it cannot be read; %NULL when
+ *   there is none. Never refuses, so that a refused file can be named. */
+char *obk_state_directory_digest (const ObkStateDirectory *directory, ObkStateFile file);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkStateDirectory, obk_state_directory_free)
 
 G_END_DECLS

@@ -236,6 +236,7 @@ obk_store_load (ObkStore *store, const ObkScope *scope, ObkState **state, GError
   if (!adopt (store, &pair, &problem))
     warn (store, "the checkpoint could not be written; the next save tries again", problem);
   store->loaded = TRUE;
+  g_clear_pointer (&store->scope, obk_scope_free);
   store->scope = obk_scope_copy (scope);
   *state = g_steal_pointer (&pair.state);
   return TRUE;
@@ -340,12 +341,24 @@ write_pair (ObkStore *store, const ObkState *state, const char *text, gsize leng
   return TRUE;
 }
 
+/* @start_us: on the boot clock */
+static void
+log_saved (const ObkState *state, gint64 start_us)
+{
+  ObkLogRecord record;
+
+  obk_log_begin (&record, OBK_LOG_INFO, OBK_EVENT_REGISTRY_SAVED);
+  obk_log_int (&record, OBK_FIELD_GENERATION, (gint64)state->generation);
+  obk_log_string (&record, OBK_FIELD_STATUS, OBK_STATUS_OK);
+  obk_log_double (&record, OBK_FIELD_DURATION_MS, (double)(obk_clock_boot_us () - start_us) / 1000);
+  obk_log_emit (&record);
+}
+
 gboolean
 obk_store_save (ObkStore *store, ObkState *state, GError **error)
 {
   g_autofree char *text = NULL;
   gint64 start_us = obk_clock_boot_us ();
-  ObkLogRecord record;
   gsize length = 0;
 
   g_return_val_if_fail (store != NULL && store->loaded && state != NULL, FALSE);
@@ -363,12 +376,79 @@ obk_store_save (ObkStore *store, ObkState *state, GError **error)
   g_free (store->current_hash);
   store->current_hash = g_strdup (state->current_hash);
   store->generation = state->generation;
+  log_saved (state, start_us);
+  return TRUE;
+}
 
-  obk_log_begin (&record, OBK_LOG_INFO, OBK_EVENT_REGISTRY_SAVED);
-  obk_log_int (&record, OBK_FIELD_GENERATION, (gint64)state->generation);
-  obk_log_string (&record, OBK_FIELD_STATUS, OBK_STATUS_OK);
-  obk_log_double (&record, OBK_FIELD_DURATION_MS, (double)(obk_clock_boot_us () - start_us) / 1000);
-  obk_log_emit (&record);
+/* What is replaced must be found again. Returns: whether all that is there has a second name, for good */
+static gboolean
+keep_old_pair (ObkStore *store, gint64 now_unix, GPtrArray *kept, GError **error)
+{
+  static const ObkStateFile files[] = { OBK_STATE_FILE_STATE, OBK_STATE_FILE_CHECKPOINT };
+
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++)
+    {
+      char *path = NULL;
+
+      if (!obk_state_directory_keep (store->directory, files[i], now_unix, &path, error))
+        return FALSE;
+      if (path != NULL)
+        g_ptr_array_add (kept, path);
+    }
+  return obk_state_directory_sync (store->directory, error);
+}
+
+/*
+ * The checkpoint first: it is ahead of any state that is there, so that none loads until the new one is in its place.
+ * The other order would let a state load that was refused for its checkpoint alone.
+ */
+static gboolean
+put_new_pair (ObkStore *store, const ObkState *state, const char *text, gsize length, gint64 now_unix, GPtrArray *kept,
+              GError **error)
+{
+  return obk_state_directory_prepare (store->directory, OBK_STATE_FILE_STATE, text, length, error)
+         && prepare_checkpoint (store, state->generation, state->current_hash, error)
+         && obk_state_directory_check_lock (store->directory, error) && keep_old_pair (store, now_unix, kept, error)
+         && obk_state_directory_commit (store->directory, OBK_STATE_FILE_CHECKPOINT, error)
+         && obk_state_directory_commit (store->directory, OBK_STATE_FILE_STATE, error);
+}
+
+static void
+follow (ObkStore *store, const ObkScope *scope, guint64 generation, const char *current_hash)
+{
+  g_clear_pointer (&store->scope, obk_scope_free);
+  g_free (store->current_hash);
+  store->scope = obk_scope_copy (scope);
+  store->generation = generation;
+  store->current_hash = g_strdup (current_hash);
+}
+
+gboolean
+obk_store_replace (ObkStore *store, const ObkDamage *damage, ObkState *state, gint64 now_unix, GPtrArray **kept,
+                   GError **error)
+{
+  g_autoptr (GPtrArray) names = NULL;
+  g_autofree char *text = NULL;
+  gint64 start_us = obk_clock_boot_us ();
+  gsize length = 0;
+
+  g_return_val_if_fail (store != NULL && !store->loaded && damage != NULL && damage->hash != NULL, FALSE);
+  g_return_val_if_fail (state != NULL && kept != NULL, FALSE);
+
+  names = g_ptr_array_new_with_free_func (g_free);
+  follow (store, state->scope, damage->generation, damage->current_hash);
+  text = next_document (store, state, &length, error);
+  if (text == NULL)
+    return FALSE;
+  if (!put_new_pair (store, state, text, length, now_unix, names, error))
+    {
+      obk_state_directory_discard (store->directory);
+      return FALSE;
+    }
+  follow (store, state->scope, state->generation, state->current_hash);
+  store->loaded = TRUE;
+  *kept = g_steal_pointer (&names);
+  log_saved (state, start_us);
   return TRUE;
 }
 

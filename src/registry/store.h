@@ -4,6 +4,7 @@
 
 #include <gio/gio.h>
 
+#include "registry/damage.h"
 #include "registry/state.h"
 
 G_BEGIN_DECLS
@@ -67,6 +68,20 @@ gboolean obk_store_save (ObkStore *store, ObkState *state, GError **error) G_GNU
 void obk_store_save_async (ObkStore *store, ObkState *state, GAsyncReadyCallback callback, gpointer user_data);
 /* Returns: (transfer full): the state as saved, or %NULL with @error */
 ObkState *obk_store_save_finish (ObkStore *store, GAsyncResult *result, GError **error);
+
+/**
+ * obk_store_replace:
+ * @damage: what obk_damage_read() found since the lock is held
+ * @state: as with obk_store_save(), but that it follows what @damage can prove
+ * @now_unix: part of the names under which the old files are kept
+ * @kept: (out) (transfer full) (element-type filename): these
+ * @error: as with obk_store_save(); where a file of the old pair cannot be kept, nothing has changed
+ *
+ * Only after obk_store_load() has refused. Until the new state is there as a whole, what is there is refused as before:
+ * killed at any instruction it leaves the one or the other, and the old files whole.
+ */
+gboolean obk_store_replace (ObkStore *store, const ObkDamage *damage, ObkState *state, gint64 now_unix,
+                            GPtrArray **kept, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkStore, obk_store_free)
 

@@ -119,6 +119,11 @@ play (Disk *disk, const ShimLog *log, const ShimOperation *operation)
           disk,
           (NameChange){ .unset = operation->name, .set = operation->new_name, .inode = GPOINTER_TO_UINT (found) - 1 });
       break;
+    case SHIM_LINK:
+      found = g_hash_table_lookup (disk->names, operation->name);
+      g_assert_nonnull (found);
+      do_names (disk, (NameChange){ .set = operation->new_name, .inode = GPOINTER_TO_UINT (found) - 1 });
+      break;
     case SHIM_UNLINK:
       do_names (disk, (NameChange){ .unset = operation->name });
       break;

@@ -116,6 +116,8 @@ int shim_fchmod (int fd, mode_t mode) __asm__("fchmod");
 int shim_fchown (int fd, uid_t uid, gid_t gid) __asm__("fchown");
 int shim_renameat (int old_directory, const char *name, int new_directory, const char *new_name) __asm__("renameat");
 int shim_unlinkat (int directory, const char *name, int flags) __asm__("unlinkat");
+int shim_linkat (int old_directory, const char *name, int new_directory, const char *new_name,
+                 int flags) __asm__("linkat");
 
 int
 shim_openat (int directory, const char *name, int flags, ...)
@@ -271,5 +273,20 @@ shim_unlinkat (int directory, const char *name, int flags)
   STEP (failing, result, (int)syscall (SYS_unlinkat, directory, name, flags));
   if (result == 0)
     add (SHIM_UNLINK, name, NO_FILE);
+  return told (failing, result);
+}
+
+int
+shim_linkat (int old_directory, const char *name, int new_directory, const char *new_name, int flags)
+{
+  gboolean failing = FALSE;
+  int result = -1;
+
+  if (armed == NULL)
+    return (int)syscall (SYS_linkat, old_directory, name, new_directory, new_name, flags);
+  failing = take_step ();
+  STEP (failing, result, (int)syscall (SYS_linkat, old_directory, name, new_directory, new_name, flags));
+  if (result == 0)
+    g_strlcpy (add (SHIM_LINK, name, NO_FILE)->new_name, new_name, SHIM_MAX_NAME);
   return told (failing, result);
 }

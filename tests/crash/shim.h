@@ -17,6 +17,7 @@ typedef enum
   SHIM_WRITE,
   SHIM_SYNC,
   SHIM_RENAME,
+  SHIM_LINK,
   SHIM_UNLINK,
   SHIM_SYNC_DIRECTORY
 } ShimKind;

@@ -242,6 +242,26 @@ test_replace_refuses (Node *node, gconstpointer data)
   recover_refused (node, foreign, NULL, "another identity scope");
 }
 
+/* One whose files may not be loaded cannot go on, whatever it says; its history stays. */
+static void
+test_replaces_unloadable (Node *node, gconstpointer data)
+{
+  g_autoptr (ObkState) replaced = make_state ("active 2 o0 p0; removed 1 o0; rejected 1@50 o0");
+  g_autoptr (ObkState) next = NULL;
+
+  show (node, 2);
+  next = obk_retirement_recover (
+      &(ObkRecovery){
+          .scope = &scope,
+          .metadata = node->metadata,
+          .replaced = replaced,
+          .unloadable = TRUE,
+          .now_unix = node->now.unix_s,
+      },
+      NULL);
+  assert_state (next, "active 2 o0 p0; rejected 1@50 o0; removed 1 o0");
+}
+
 /* "generation and checkpoint continue; lost versions … stay recorded as rejected" */
 static void
 test_replaces_lost (Node *node, gconstpointer data)
@@ -474,6 +494,7 @@ main (int argc, char **argv)
   add ("/registry/recover/available", test_recovers_available);
   add ("/registry/recover/refuses-profile", test_recover_refuses_profile);
   add ("/registry/recover/replace/refuses", test_replace_refuses);
+  add ("/registry/recover/replace/unloadable", test_replaces_unloadable);
   add ("/registry/recover/replace/lost", test_replaces_lost);
   add ("/registry/recover/replace/reasons", test_replace_reasons);
   add ("/registry/recover/replace/below-minimum", test_replaces_below_minimum);
