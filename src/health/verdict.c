@@ -119,7 +119,11 @@ obk_verdict_settle (ObkVerdict *verdict, gint64 now_us, gint64 max_staleness_us)
   gboolean healthy = fresh && *obk_verdict_reason (verdict) == '\0';
 
   if (!fresh)
-    verdict->settled = FALSE;
+    {
+      /* Peers may have retired by now what served until the active version was proved. */
+      verdict->settled = FALSE;
+      verdict->serving = verdict->active;
+    }
   else if (healthy)
     verdict->settled = TRUE;
   return healthy;

@@ -77,7 +77,7 @@ gint64 obk_verdict_fresh_until_us (const ObkVerdict *verdict, gint64 max_stalene
  * obk_verdict_settle:
  *
  * To be called before a metadata probe is judged and after each change: notes that Status is healthy now, or that it
- * has gone stale.
+ * has gone stale: then no version that was left serves again.
  *
  * Returns: whether Status is healthy
  */

@@ -214,6 +214,23 @@ test_removed_version_does_not_go_on_serving (void)
   expect (&verdict, "deep_probe_pending", 2);
 }
 
+/* Cut off between a promotion and its proof: peers may have retired the former version when it is back. */
+static void
+test_former_version_does_not_serve_after_staleness (void)
+{
+  ObkVerdict verdict = make_healthy ();
+
+  use (&verdict, 2, FALSE);
+  g_assert_true (obk_verdict_settle (&verdict, NOW + 1, STALENESS));
+  expect (&verdict, "", 1);
+  g_assert_false (obk_verdict_settle (&verdict, NOW + STALENESS, STALENESS));
+  pass_metadata (&verdict, 0, NOW + STALENESS + 1);
+  g_assert_false (obk_verdict_settle (&verdict, NOW + STALENESS + 1, STALENESS));
+  expect (&verdict, "deep_probe_pending", 2);
+  obk_verdict_deep_passed (&verdict, 2);
+  g_assert_true (obk_verdict_settle (&verdict, NOW + STALENESS + 2, STALENESS));
+}
+
 static void
 test_deep_findings (void)
 {
@@ -269,6 +286,8 @@ main (int argc, char **argv)
   g_test_add_func ("/verdict/promotion/catching-up-serves-at-once", test_caught_up_version_serves_at_once);
   g_test_add_func ("/verdict/promotion/unproved-does-not-serve-on", test_unproved_version_does_not_go_on_serving);
   g_test_add_func ("/verdict/promotion/removed-does-not-serve-on", test_removed_version_does_not_go_on_serving);
+  g_test_add_func ("/verdict/promotion/former-does-not-serve-after-staleness",
+                   test_former_version_does_not_serve_after_staleness);
   g_test_add_func ("/verdict/deep-findings", test_deep_findings);
   g_test_add_func ("/verdict/unsaved", test_unsaved);
   g_test_add_func ("/verdict/pending-changes-nothing", test_pending_version_changes_nothing);
