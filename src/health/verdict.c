@@ -60,8 +60,10 @@ obk_verdict_deep_passed (ObkVerdict *verdict, guint32 version)
 void
 obk_verdict_deep_failed (ObkVerdict *verdict, guint32 version, const char *finding)
 {
-  if (version == verdict->active)
-    verdict->deep_finding = finding;
+  if (version != verdict->active)
+    return;
+  verdict->deep_finding = finding;
+  verdict->proved = 0; /* the finding ends with a promotion; no version from before it serves until the next proof */
 }
 
 gboolean

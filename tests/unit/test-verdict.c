@@ -203,6 +203,24 @@ test_unproved_version_does_not_go_on_serving (void)
 }
 
 static void
+test_failed_version_does_not_serve_again (void)
+{
+  ObkVerdict verdict = make_healthy ();
+
+  obk_verdict_deep_failed (&verdict, 1, OBK_REASON_DEEP_PROBE_FAILED);
+  use (&verdict, 2, FALSE);
+  expect (&verdict, "deep_probe_pending", 2);
+
+  verdict = make_healthy ();
+  use (&verdict, 2, FALSE);
+  obk_verdict_deep_failed (&verdict, 2, OBK_REASON_DEEP_PROBE_FAILED);
+  use (&verdict, 3, FALSE);
+  expect (&verdict, "deep_probe_pending", 3);
+  obk_verdict_deep_passed (&verdict, 3);
+  expect (&verdict, "", 3);
+}
+
+static void
 test_removed_version_does_not_go_on_serving (void)
 {
   g_autoptr (ObkState) state = obk_state_new (&scope);
@@ -244,7 +262,9 @@ test_deep_findings (void)
   obk_verdict_deep_failed (&verdict, 1, OBK_REASON_DEEP_PROBE_FAILED);
   expect (&verdict, "deep_probe_failed", 1);
   use (&verdict, 2, FALSE); /* of another version there is no finding yet, of the canaries there is */
-  expect (&verdict, "canary_failed", 1);
+  expect (&verdict, "deep_probe_pending", 2);
+  obk_verdict_deep_passed (&verdict, 2);
+  expect (&verdict, "canary_failed", 2);
 }
 
 static void
@@ -285,6 +305,7 @@ main (int argc, char **argv)
   g_test_add_func ("/verdict/promotion/former-may-not-encrypt", test_former_version_may_not_encrypt);
   g_test_add_func ("/verdict/promotion/catching-up-serves-at-once", test_caught_up_version_serves_at_once);
   g_test_add_func ("/verdict/promotion/unproved-does-not-serve-on", test_unproved_version_does_not_go_on_serving);
+  g_test_add_func ("/verdict/promotion/failed-does-not-serve-again", test_failed_version_does_not_serve_again);
   g_test_add_func ("/verdict/promotion/removed-does-not-serve-on", test_removed_version_does_not_go_on_serving);
   g_test_add_func ("/verdict/promotion/former-does-not-serve-after-staleness",
                    test_former_version_does_not_serve_after_staleness);
