@@ -13,14 +13,22 @@
 #include <stdio.h>
 #include <string.h>
 
+/* clang-format off: one a line */
 static const ObkCommand *const commands[] = {
   &obk_command_config,
   &obk_command_config_schema,
   &obk_command_policy_openbao,
   &obk_command_probe,
+  &obk_command_recover_state,
+  &obk_command_restore_versions,
+  &obk_command_retire_versions,
+  &obk_command_rotation_plan,
+  &obk_command_schema,
   &obk_command_serve,
+  &obk_command_verify_rotation,
   &obk_command_version,
 };
+/* clang-format on */
 
 /* GOption writes to places that outlive its parsing. */
 static ObkGlobals globals;

@@ -42,6 +42,12 @@ extern const ObkCommand obk_command_probe;
 extern const ObkCommand obk_command_config;
 extern const ObkCommand obk_command_config_schema;
 extern const ObkCommand obk_command_policy_openbao;
+extern const ObkCommand obk_command_recover_state;
+extern const ObkCommand obk_command_restore_versions;
+extern const ObkCommand obk_command_retire_versions;
+extern const ObkCommand obk_command_rotation_plan;
+extern const ObkCommand obk_command_schema;
+extern const ObkCommand obk_command_verify_rotation;
 extern const ObkCommand obk_command_version;
 
 /* Finds and runs the command. Returns: the process's exit code */
