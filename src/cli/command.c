@@ -13,7 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* clang-format off: one a line */
+/* One a line. */
+/* clang-format off */
 static const ObkCommand *const commands[] = {
   &obk_command_config,
   &obk_command_config_schema,
