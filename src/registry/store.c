@@ -399,8 +399,8 @@ keep_old_pair (ObkStore *store, gint64 now_unix, GPtrArray *kept, GError **error
 }
 
 /*
- * The checkpoint first: it is ahead of any state that is there, so that this stays refused until the new state takes its
- * place by the last step. The other order could leave the new state beside a checkpoint that refuses it.
+ * The checkpoint first: it is ahead of any state that is there, so that this stays refused until the new state takes
+ * its place by the last step. The other order could leave the new state beside a checkpoint that refuses it.
  */
 static gboolean
 put_new_pair (ObkStore *store, const ObkState *state, const char *text, gsize length, gint64 now_unix, GPtrArray *kept,
