@@ -251,7 +251,7 @@ test_metadata_is_read_soon_after_health_is_lost (Health *f, gconstpointer data)
   health_advance (f, 1 * SECOND);
   health_expect_changes (f, "deep_probe_failed@1");
   health_advance (f, (RETRY_INTERVAL + 4) * SECOND);
-  health_expect_changes (f, "encryption_blocked@1 ok@2");
+  health_expect_changes (f, "encryption_blocked@1 deep_probe_pending@2 ok@2");
 }
 
 /* Retries */
