@@ -2,10 +2,10 @@
 /* What Status, Encrypt and Decrypt go by: an immutable snapshot behind one pointer. */
 #include "health/board.h"
 
-#include <string.h>
-
 #include "base/names.h"
 #include "identity/key-id.h"
+
+#include <string.h>
 
 struct _ObkBoard
 {
