@@ -5,7 +5,6 @@
 #include "base/clock.h"
 
 #include <string.h>
-#include <unistd.h>
 
 /* --- deadlines and cancelling --- */
 
