@@ -18,11 +18,12 @@ _CONFIG = """
 {storage}
 listener "tcp" {{
   address = "127.0.0.1:{port}"
+  cluster_address = "127.0.0.1:{cluster_port}"
   tls_cert_file = "{certificate}"
   tls_key_file = "{key}"
 }}
 api_addr = "https://127.0.0.1:{port}"
-cluster_addr = "https://127.0.0.1:{cluster_port}"
+cluster_addr = "https://127.0.0.1:{advertised_port}"
 default_lease_ttl = "1h"
 max_lease_ttl = "24h"
 log_level = "info"
@@ -57,37 +58,42 @@ class OpenBaoError(Exception):
 
 
 class OpenBao:
-    """One node on loopback. `storage` is "inmem" (fast, forgets all) or "raft" (survives kill and restart)."""
+    """One node on loopback. `storage` is "inmem" (fast, forgets all) or "raft" (survives kill and restart). Nodes of one
+    cluster have names of their own and are reached by the others at a port that may be a relay's."""
 
-    def __init__(self, directory, authority, storage="inmem", audit=True, binary=None):
+    def __init__(self, directory, authority, storage="inmem", audit=True, binary=None, name="a"):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.authority = authority
         self.binary = binary or find_binary()
         self.storage = storage
-        self.port = free_port()
+        self.name = name
+        self.port, self.cluster_port = free_port(), free_port()
+        self.advertised_port = self.cluster_port
         self.address = f"https://127.0.0.1:{self.port}"
         self.audit_path = self.directory / "audit.log"
         self.process = None
         self.unseal_key = self.root_token = None
         self._tls = ssl.create_default_context(cafile=str(authority.file))
-        self._write_config(audit)
+        self.audit = audit
+        self.config = self.directory / "openbao.hcl"
 
-    def _write_config(self, audit):
-        certificate, key = self.authority.issue("openbao")
+    def _write_config(self):
+        certificate, key = self.authority.issue(f"openbao-{self.name}")
         storage = 'storage "inmem" {}'
         if self.storage == "raft":
-            storage = (f'storage "raft" {{\n  path = "{self.directory}/raft"\n  node_id = "a"\n'
+            storage = (f'storage "raft" {{\n  path = "{self.directory}/raft"\n  node_id = "{self.name}"\n'
                        '  performance_multiplier = "1"\n}')
-        self.config = self.directory / "openbao.hcl"
         self.config.write_text(_CONFIG.format(
-            storage=storage, port=self.port, cluster_port=free_port(), certificate=certificate, key=key,
-            audit=_AUDIT.format(path=self.audit_path) if audit else ""))
+            storage=storage, port=self.port, cluster_port=self.cluster_port, advertised_port=self.advertised_port,
+            certificate=certificate, key=key, audit=_AUDIT.format(path=self.audit_path) if self.audit else ""))
 
     # The node's life
 
     def start(self):
         """Starts the process only: a node with data comes up sealed, one without is to be initialized."""
+        if not self.config.exists():
+            self._write_config()
         if self.storage == "raft":
             (self.directory / "raft").mkdir(exist_ok=True)
         environment = {**os.environ, "HOME": str(self.directory)}
@@ -157,13 +163,17 @@ class OpenBao:
         if namespace:
             headers["X-Vault-Namespace"] = namespace.encode().decode("latin-1")  # UTF-8 on the wire
         data = None if body is None else json.dumps(body).encode()
+        content = self.transfer(method, path, data, headers)
+        return json.loads(content) if content else {}
+
+    def transfer(self, method, path, data, headers):
+        """One API call with bytes as its body; returns the answer's bytes."""
         request = urllib.request.Request(f"{self.address}/v1/{path}", data, headers, method=method)
         try:
             with urllib.request.urlopen(request, context=self._tls, timeout=20) as answer:
-                content = answer.read()
+                return answer.read()
         except urllib.error.HTTPError as error:
             raise OpenBaoError(method, path, error.code, error.read().decode(errors="replace")) from None
-        return json.loads(content) if content else {}
 
     def read(self, path, **options):
         return self.request("GET", path, **options)

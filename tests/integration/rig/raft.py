@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OpenBao on several nodes that share their data by raft, with a relay in front of each node's cluster port."""
+
+import pathlib
+
+from .openbao import OpenBao
+from .process import wait_until
+from .relay import Relay
+
+STANDBY, ACTIVE = 429, 200
+
+
+class RaftCluster:
+    """Nodes a, b, c on loopback. What the others send to a node comes by its relay: cut, it lags."""
+
+    def __init__(self, directory, authority, names="abc"):
+        # without an audit log: the nodes share the path, and each would write to the one file
+        self.nodes = [OpenBao(pathlib.Path(directory) / name, authority, storage="raft", audit=False, name=name)
+                      for name in names]
+        self.relays = {}
+        for node in self.nodes:
+            self.relays[node.name] = Relay(node.cluster_port)
+            node.advertised_port = self.relays[node.name].port
+
+    def up(self):
+        first, *others = self.nodes
+        first.up()
+        first.write("sys/storage/raft/autopilot/configuration", {"server_stabilization_time": "1s"})
+        for node in others:
+            node.unseal_key, node.root_token = first.unseal_key, first.root_token
+            node.start()
+            node.request("POST", "sys/storage/raft/join", {
+                "leader_api_addr": first.address, "leader_ca_cert": first.authority.file.read_text()}, token="")
+            self.unseal(node)
+        wait_until(lambda: len(self.voters()) == len(self.nodes), 40, "all nodes vote")
+        return self
+
+    @staticmethod
+    def unseal(node):
+        """Of a standby, or of one that may become the leader again."""
+        node.request("PUT", "sys/unseal", {"key": node.unseal_key}, token="")
+        wait_until(lambda: node.health_code() in (STANDBY, ACTIVE), 30, f"node {node.name} is unsealed")
+
+    def bring_back(self, node):
+        """One that was killed."""
+        node.start()
+        self.unseal(node)
+
+    def mend(self):
+        """All nodes run, see each other, and vote."""
+        for relay in self.relays.values():
+            relay.mend()
+        for node in self.nodes:
+            if not node.process.running():
+                self.bring_back(node)
+        wait_until(lambda: len(self.standbys()) == len(self.nodes) - 1 and self._in_step(), 60, "all nodes are in step")
+
+    def _in_step(self):
+        servers = self.leader().read("sys/storage/raft/autopilot/state")["data"]["servers"].values()
+        return all(server["healthy"] for server in servers) and len({server["last_index"] for server in servers}) == 1
+
+    def stop(self):
+        for node in self.nodes:
+            if node.process:
+                node.kill()
+        for relay in self.relays.values():
+            relay.close()
+
+    # Roles
+
+    def running(self):
+        return [node for node in self.nodes if node.process and node.process.running()]
+
+    def leader(self, timeout=40):
+        """The active node, as soon as there is one."""
+        def active():
+            return next((node for node in self.running() if node.health_code() == ACTIVE), None)
+        return wait_until(active, timeout, "a node is active")
+
+    def standbys(self):
+        leader = self.leader()
+        return [node for node in self.running() if node is not leader]
+
+    def voters(self):
+        answer = self.leader().read("sys/storage/raft/configuration")
+        return [server["node_id"] for server in answer["data"]["config"]["servers"] if server["voter"]]
+
+    # As if it were one node: what a Tenant asks of it goes to the leader
+
+    @property
+    def address(self):
+        return self.nodes[0].address
+
+    @property
+    def authority(self):
+        return self.nodes[0].authority
+
+    def request(self, *arguments, **options):
+        return self.leader().request(*arguments, **options)
+
+    def snapshot(self):
+        """The data of all, as it is now."""
+        leader = self.leader()
+        return leader.transfer("GET", "sys/storage/raft/snapshot", None, {"X-Vault-Token": leader.root_token})
+
+    def restore(self, snapshot):
+        leader = self.leader()
+        leader.transfer("POST", "sys/storage/raft/snapshot-force", snapshot, {"X-Vault-Token": leader.root_token})
