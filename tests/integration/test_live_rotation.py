@@ -3,6 +3,7 @@
 
 import collections
 import contextlib
+import json
 import os
 import random
 import time
@@ -107,3 +108,32 @@ def test_one_is_killed_and_comes_back(fresh_tenant, nodes):
         with Load(victim, written) as load:
             time.sleep(2)
         assert load.calls > 10
+
+
+def recover_state(provider):
+    """As an administrator builds a new node: the plan, then the plan applied."""
+    def run(*arguments):
+        result = run_command("recover-state", "--config", provider.config, "--output", "json", *arguments)
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+    run("--apply", "--expected-plan-hash", run()["planHash"])
+
+
+def test_a_fourth_node_joins(fresh_tenant, nodes, make_provider):
+    """In the middle of it all, for a key that was rotated long before it came."""
+    written = collections.deque()
+    with contextlib.ExitStack() as stack:
+        loads = [stack.enter_context(Load(node, written)) for node in nodes]
+        rotate_for(fresh_tenant, SECONDS / 4, random.Random(9))
+        joined = make_provider(fresh_tenant, **SETTINGS)
+        recover_state(joined)
+        status = stack.enter_context(StatusWatch(joined.socket))
+        joined.start(wait="healthy")
+        loads.append(stack.enter_context(Load(joined, written)))
+        rotate_for(fresh_tenant, SECONDS / 4, random.Random(10))
+        converge([*nodes, joined], fresh_tenant)
+    assert loads[-1].calls > SECONDS / 4
+    assert len(status.key_ids) == len(set(status.key_ids))
+    client = joined.client()
+    assert all(client.decrypt(encrypted) == plaintext for plaintext, encrypted in random.sample(list(written), 300))
+    assert not joined.records("kms.request", status="error")
