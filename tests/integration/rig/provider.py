@@ -129,8 +129,8 @@ class Provider:
     def records(self, message=None, **fields):
         """The log's records, as they came, that have the message and all the fields."""
         found = []
-        for line in self.log_path.read_text(errors="replace").splitlines():
-            if line.startswith("{"):
+        for line in self.log_path.read_text(errors="replace").split("\n")[:-1]:  # the last may be half written
+            if line.startswith("{") and (message is None or f'"{message}"' in line):
                 record = json.loads(line)
                 if (message in (None, record.get("message"))
                         and all(record.get(name) == value for name, value in fields.items())):

@@ -83,12 +83,13 @@ class StatusWatch(Watch):
 
 
 class StateWatch(Watch):
-    """Every content that the state file had, in its order."""
+    """Every content that the state file had, in its order, and when it was first seen on the monotonic clock."""
 
     def __init__(self, path):
         super().__init__()
         self._path = path
         self.documents = []
+        self.seen_at = []
 
     def look(self):
         try:
@@ -98,3 +99,4 @@ class StateWatch(Watch):
             return
         if not self.documents or self.documents[-1] != content:
             self.documents.append(content)
+            self.seen_at.append(time.monotonic())
