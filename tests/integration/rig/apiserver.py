@@ -20,27 +20,34 @@ def find_binaries():
 
 
 class ApiServer:
-    """etcd and kube-apiserver on loopback; `secrets` go through the KMS socket and nothing else."""
+    """etcd and kube-apiserver on loopback; `secrets` go through the KMS socket and nothing else. One that names another
+    as its `peer` is of the same cluster: it uses that one's etcd and keys."""
 
     token = "rig-admin"
 
-    def __init__(self, directory, socket, binaries, kms_name="openbao", timeout="3s"):
+    def __init__(self, directory, socket, binaries, kms_name="openbao", timeout="3s", peer=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.binaries = binaries
         self.kms_name = kms_name
+        self.peer = peer
         self.port, self.etcd_port, self.peer_port = free_port(), free_port(), free_port()
         self.etcd = self.process = None
+        self.shared = self.directory
+        if peer:
+            self.etcd_port, self.shared = peer.etcd_port, peer.shared
         self._tls = ssl._create_unverified_context()  # the API server made its own certificate, on loopback
-        service_account_key(self.directory / "sa.key")
-        write_private(self.directory / "tokens.csv", f"{self.token},admin,admin,system:masters\n")
+        if not peer:
+            service_account_key(self.shared / "sa.key")
+            write_private(self.shared / "tokens.csv", f"{self.token},admin,admin,system:masters\n")
         kms = {"apiVersion": "v2", "name": kms_name, "endpoint": f"unix://{socket}", "timeout": timeout}
         write_private(self.directory / "encryption.json", json.dumps({
             "apiVersion": "apiserver.config.k8s.io/v1", "kind": "EncryptionConfiguration",
             "resources": [{"resources": ["secrets"], "providers": [{"kms": kms}]}]}))
 
     def start(self, wait=True):
-        self.start_etcd()
+        if not self.peer:
+            self.start_etcd()
         return self.start_apiserver(wait)
 
     def start_etcd(self):
@@ -52,20 +59,21 @@ class ApiServer:
             self.directory / "etcd.log")
 
     def start_apiserver(self, wait=True):
-        key = self.directory / "sa.key"
+        key = self.shared / "sa.key"
         self.process = Process("kube-apiserver", [
             self.binaries / "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{self.etcd_port}",
             f"--secure-port={self.port}", "--bind-address=127.0.0.1", f"--cert-dir={self.directory}/certs",
             "--service-account-issuer=https://rig.test", f"--service-account-key-file={key}",
             f"--service-account-signing-key-file={key}", "--authorization-mode=RBAC",
-            f"--token-auth-file={self.directory}/tokens.csv", "--service-cluster-ip-range=10.96.0.0/16",
+            f"--token-auth-file={self.shared}/tokens.csv", "--service-cluster-ip-range=10.96.0.0/16",
             "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
             f"--encryption-provider-config={self.directory}/encryption.json"],
             self.directory / "apiserver.log")
         return self.wait_ready() if wait else self
 
     def wait_ready(self, timeout=90):
-        wait_until(lambda: self.process.require_running() and self.etcd.require_running() and self.ready(),
+        etcd = (self.peer or self).etcd
+        wait_until(lambda: self.process.require_running() and etcd.require_running() and self.ready(),
                    timeout, "kube-apiserver is ready")
         return self
 
