@@ -268,6 +268,7 @@ begin (ObkAuth *auth, const char *operation, const char *path, ObkSecret *body, 
     .body = body,
     .token = token,
     .anonymous = token == NULL,
+    .secret_answer = TRUE,
     .deadline_us = auth->asked_us + auth->options.login_timeout_us,
   };
 

@@ -54,6 +54,7 @@ struct _ObkCall
   ObkSecret *body;
   gboolean anonymous;
   gboolean own_token;
+  gboolean secret_answer;
   gint64 deadline_us; /* when the answer is due */
 
   /* where it stands: at most one of transfer, wait and timer alone (a pause) */
@@ -362,6 +363,7 @@ attempt (ObkCall *call)
     .token = call->token,
     .namespace = client->namespace,
     .body = call->body,
+    .secret_answer = call->secret_answer,
   };
 
   call->attempt_us = time_for_attempt (call, now_us);
@@ -409,6 +411,7 @@ obk_client_send (ObkClient *client, const ObkClientRequest *request, ObkClientDo
   call->body = request->body != NULL ? obk_secret_ref (request->body) : NULL;
   call->anonymous = request->anonymous;
   call->own_token = request->token != NULL;
+  call->secret_answer = request->secret_answer;
   call->deadline_us = deadline_of (client, request->deadline_us);
   call->link.data = call;
   g_queue_push_tail_link (&client->calls, &call->link);

@@ -46,6 +46,7 @@ typedef struct
   ObkSecret *body;               /* (nullable): POST; else GET */
   ObkSecret *token;              /* (nullable): use this one, and do not log in again (renewal) */
   gboolean anonymous;            /* no token (login) */
+  gboolean secret_answer;        /* a token or a plaintext: it stays in no library's memory for long */
   gint64 deadline_us;            /* OBK_NO_DEADLINE: openbao.timeout bounds the call */
   GDestroyNotify free_user_data; /* (nullable): called when the call is over, also by a cancel */
 } ObkClientRequest;

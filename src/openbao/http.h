@@ -20,12 +20,13 @@ typedef struct _ObkTransfer ObkTransfer;
 /* A plain value; everything is borrowed until obk_http_send() returns. */
 typedef struct
 {
-  ObkEndpoint *endpoint; /* where to; referenced by the transfer */
-  const char *path;      /* "/v1/…", already percent-encoded */
-  ObkSecret *token;      /* (nullable): X-Vault-Token */
-  const char *namespace; /* (nullable): X-Vault-Namespace */
-  ObkSecret *body;       /* (nullable): JSON to POST; without it the request is a GET. Referenced by the transfer */
-  gint64 deadline_us;    /* OBK_NO_DEADLINE is not allowed here */
+  ObkEndpoint *endpoint;  /* where to; referenced by the transfer */
+  const char *path;       /* "/v1/…", already percent-encoded */
+  ObkSecret *token;       /* (nullable): X-Vault-Token */
+  const char *namespace;  /* (nullable): X-Vault-Namespace */
+  ObkSecret *body;        /* (nullable): JSON to POST; without it the request is a GET. Referenced by the transfer */
+  gboolean secret_answer; /* its connection is not kept for long */
+  gint64 deadline_us;     /* OBK_NO_DEADLINE is not allowed here */
 } ObkHttpRequest;
 
 /* Borrowed during the callback. */

@@ -19,7 +19,6 @@
 
 #define READ_EVENTS (EPOLLIN | EPOLLRDHUP)
 #define END_EVENTS (EPOLLRDHUP | EPOLLHUP | EPOLLERR)
-#define IDLE_US (OBK_LINK_IDLE_SECONDS * G_USEC_PER_SEC)
 
 /* A peer that is gone without a word is found out in about a minute. */
 #define KEEPALIVE_IDLE_SECONDS 30
@@ -50,6 +49,7 @@ struct _ObkLink
   ObkLinkStage stage;
   gboolean busy;
   gboolean retired;
+  gboolean secretive; /* what TLS still holds of its answers may be secret */
 
   ObkWatch plain; /* towards curl */
   ObkWatch net;   /* towards OpenBao */
@@ -473,6 +473,15 @@ obk_link_start (ObkLink *link, int plain_fd)
   g_socket_client_connect_async (client, address, link->attempt->cancellable, connected, link->attempt);
 }
 
+/* When an idle link is closed, as things stand */
+static gint64
+idle_until_us (const ObkLink *link)
+{
+  gint64 seconds = link->secretive ? OBK_LINK_SECRET_IDLE_SECONDS : OBK_LINK_IDLE_SECONDS;
+
+  return link->idle_since_us + seconds * G_USEC_PER_SEC;
+}
+
 static void
 idle_expired (ObkTimer *timer)
 {
@@ -480,10 +489,10 @@ idle_expired (ObkTimer *timer)
 
   if (link->busy)
     return;
-  if (obk_clock_boot_us () - link->idle_since_us >= IDLE_US)
+  if (obk_clock_boot_us () >= idle_until_us (link))
     obk_link_close (link);
   else
-    obk_poller_set_timer (link->shared->poller, timer, link->idle_since_us + IDLE_US);
+    obk_poller_set_timer (link->shared->poller, timer, idle_until_us (link));
 }
 
 void
@@ -502,8 +511,16 @@ obk_link_set_busy (ObkLink *link, gboolean busy)
       return;
     }
   link->idle_since_us = obk_clock_boot_us ();
-  if (link->idle_timer.position == 0)
-    obk_poller_set_timer (link->shared->poller, &link->idle_timer, link->idle_since_us + IDLE_US);
+  if (link->idle_timer.position == 0 || link->idle_timer.deadline_us > idle_until_us (link))
+    obk_poller_set_timer (link->shared->poller, &link->idle_timer, idle_until_us (link));
+}
+
+void
+obk_link_expect_secret (ObkLink *link)
+{
+  g_return_if_fail (link != NULL);
+
+  link->secretive = TRUE;
 }
 
 void

@@ -56,6 +56,11 @@ void obk_link_retire (ObkLink *link);
 #define OBK_LINK_IDLE_SECONDS 90
 void obk_link_set_busy (ObkLink *link, gboolean busy);
 
+/* An answer on it holds a secret. NSS keeps the last bytes that it has deciphered until it deciphers others or is
+ * closed, and cannot be told to wipe them: from now on the link is closed after so short a time. */
+#define OBK_LINK_SECRET_IDLE_SECONDS 2
+void obk_link_expect_secret (ObkLink *link);
+
 ObkLinkStage obk_link_stage (const ObkLink *link);
 
 /* Bytes that OpenBao may have got by now. */

@@ -149,6 +149,7 @@ obk_transfer_set_request (ObkTransfer *transfer, const ObkHttpRequest *request, 
   transfer->token_line = token_line != NULL ? obk_secret_ref (token_line) : NULL;
   if (request->namespace != NULL && *request->namespace != '\0')
     transfer->namespace_line = g_strconcat ("X-Vault-Namespace: ", request->namespace, NULL);
+  transfer->secret_answer = request->secret_answer;
   transfer->answer = obk_secret_new (ANSWER_START);
 
   curl_easy_setopt (easy, CURLOPT_URL, url);
@@ -177,6 +178,8 @@ obk_transfer_set_link (ObkTransfer *transfer, ObkLink *link, gboolean reused)
   transfer->link = link;
   transfer->reused = reused;
   transfer->sent_before = obk_link_sent (link);
+  if (transfer->secret_answer)
+    obk_link_expect_secret (link);
   transfer->connections++;
 }
 

@@ -28,6 +28,7 @@ struct _ObkTransfer
   ObkSecret *body;
   ObkSecret *token_line; /* "X-Vault-Token: …" */
   char *namespace_line;
+  gboolean secret_answer;
   struct curl_slist headers[OBK_TRANSFER_MAX_HEADERS]; /* nodes of our own: curl's would copy the token */
 
   /* the connection that it is on, or was last */

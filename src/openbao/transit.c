@@ -26,6 +26,7 @@ typedef struct
 {
   const char *operation;
   guint32 key_version;
+  gboolean secret_answer;
   union
   {
     ObkTransitCiphertextDone encrypted;
@@ -241,6 +242,7 @@ ask (ObkTransit *transit, const char *path, ObkSecret *body, gint64 deadline_us,
     .operation = asked->operation,
     .path = path,
     .body = body,
+    .secret_answer = asked->secret_answer,
     .deadline_us = deadline_us,
     .free_user_data = g_free,
   };
@@ -278,6 +280,7 @@ obk_transit_decrypt (ObkTransit *transit, const char *ciphertext, const char *as
   g_return_val_if_fail (associated_data_base64 != NULL && *associated_data_base64 != '\0', NULL);
 
   asked = asked_new (OBK_OPERATION_DECRYPT, user_data);
+  asked->secret_answer = TRUE;
   asked->done.decrypted = done;
   body = decrypt_body (ciphertext, associated_data_base64);
   return ask (transit, transit->decrypt_path, body, deadline_us, decrypted, asked);

@@ -201,6 +201,34 @@ test_closed_while_idle (Fixture *f, gconstpointer data)
     }
 }
 
+/* TLS still holds what came last on a connection: one whose answers are secret does not stay open for it. */
+static void
+test_secret_answer (Fixture *f, gconstpointer data)
+{
+  g_autoptr (ObkEndpoint) endpoint = endpoint_of ("good", "127.0.0.1", "localhost");
+  ObkHttpRequest request = { .endpoint = endpoint, .path = "/echo", .secret_answer = TRUE };
+  g_auto (Result) result = { .calls = 0 };
+
+  ask_well (f, "good", "/echo", &result); /* the connection has had a long idle time before */
+  for (guint i = 0; i < 2; i++)
+    {
+      result_clear (&result);
+      request.deadline_us = obk_clock_boot_us () + PATIENCE_US;
+      obk_http_send (f->http, &request, take_result, &result);
+      wait_for (&result);
+      g_assert_cmpuint (result.status, ==, 200);
+      expect_connections (f, 1, 0);
+    }
+  run_for (500);
+  expect_connections (f, 1, 0); /* others may use it for a moment */
+  run_for (OBK_LINK_SECRET_IDLE_SECONDS * 1000);
+  expect_connections (f, 0, 0);
+  ask_well (f, "good", "/echo", &result);
+  g_assert_nonnull (strstr (result.body, "\"nth\": 1"));
+  run_for (OBK_LINK_SECRET_IDLE_SECONDS * 1000 + 500);
+  expect_connections (f, 1, 0);
+}
+
 /* Bytes after the answer are not taken for the next one. */
 static void
 test_excess (Fixture *f, gconstpointer data)
@@ -461,6 +489,7 @@ main (int argc, char **argv)
   ADD ("connection/reuse", test_reuse);
   ADD ("connection/parallel", test_parallel);
   ADD ("connection/closed-while-idle", test_closed_while_idle);
+  ADD ("connection/secret-answer", test_secret_answer);
   ADD ("connection/excess", test_excess);
   ADD ("retry/once", test_retry);
   ADD ("retry/on-new-connection", test_retry_on_new_connection);
