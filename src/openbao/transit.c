@@ -131,14 +131,19 @@ unusable (const Asked *asked, const GError *cause)
                       cause->message);
 }
 
-/* "vault:vVERSION:" and something after it */
+/* "vault:vVERSION:" and something after it, all in characters that a request to decrypt may have */
 static gboolean
 is_of_version (const char *ciphertext, guint32 key_version)
 {
   char prefix[sizeof "vault:v:" + MAX_NUMBER];
   gsize length = (gsize)g_snprintf (prefix, sizeof prefix, "vault:v%" G_GUINT32_FORMAT ":", key_version);
 
-  return strncmp (ciphertext, prefix, length) == 0 && ciphertext[length] != '\0';
+  if (strncmp (ciphertext, prefix, length) != 0 || ciphertext[length] == '\0')
+    return FALSE;
+  for (const char *c = ciphertext + length; *c != '\0'; c++)
+    if (!g_ascii_isgraph (*c))
+      return FALSE;
+  return TRUE;
 }
 
 static gboolean
@@ -152,7 +157,7 @@ read_ciphertext (const json_t *json, guint32 key_version, const char **ciphertex
   if (json_object_get (data, "key_version") != NULL && !obk_json_get_int (data, "key_version", &version, error))
     return FALSE;
   if (version != key_version || !is_of_version (*ciphertext, key_version))
-    return refuse (error, "\"ciphertext\" is not of the version that was asked for");
+    return refuse (error, "\"ciphertext\" is not one of the version that was asked for");
   return TRUE;
 }
 
@@ -181,6 +186,11 @@ read_plaintext (const json_t *json, GError **error)
   plaintext = obk_secret_decode_base64 (base64, strlen (base64));
   if (plaintext == NULL)
     refuse (error, "\"plaintext\" is not base64");
+  else if (obk_secret_length (plaintext) == 0) /* nothing that was encrypted here */
+    {
+      refuse (error, "\"plaintext\" is empty");
+      g_clear_pointer (&plaintext, obk_secret_unref);
+    }
   return plaintext;
 }
 
