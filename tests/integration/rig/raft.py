@@ -104,5 +104,9 @@ class RaftCluster:
         return leader.transfer("GET", "sys/storage/raft/snapshot", None, {"X-Vault-Token": leader.root_token})
 
     def restore(self, snapshot):
-        leader = self.leader()
+        """The standbys of OpenBao 2.6 would answer from what they had read before until they are started anew."""
+        leader, standbys = self.leader(), self.standbys()
         leader.transfer("POST", "sys/storage/raft/snapshot-force", snapshot, {"X-Vault-Token": leader.root_token})
+        for node in standbys:
+            node.kill()
+            self.bring_back(node)
