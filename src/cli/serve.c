@@ -274,6 +274,13 @@ refuse_to_start (const GError *error, ObkExit exit)
   return exit;
 }
 
+/* The way to OpenBao is as the configuration says, but for the socket of our own on it. */
+static ObkExit
+exit_without_session (const GError *error)
+{
+  return g_error_matches (error, OBK_ERROR, OBK_ERROR_SOCKET_UNAVAILABLE) ? OBK_EXIT_RUNTIME : OBK_EXIT_CONFIG;
+}
+
 /* They are dealt with once the main loop runs. */
 static void
 catch_signals (Serve *serve)
@@ -315,7 +322,7 @@ serve_with (const ObkConfig *config)
   /* Callers can connect from here on; the libraries of what follows take their time to start. */
   serve.session = obk_session_new (config, serve.poller, &error);
   if (serve.session == NULL)
-    return refuse_to_start (error, OBK_EXIT_CONFIG);
+    return refuse_to_start (error, exit_without_session (error));
   make_prober (&serve);
   if (!make_server (&serve, &error))
     return refuse_to_start (error, OBK_EXIT_RUNTIME);

@@ -140,7 +140,7 @@ check_dead (const char *path, GError **error)
     case EAGAIN: /* it listens and is busy */
       return refuse (error, "a running process listens on socket \"%s\"", path);
     case EPROTOTYPE:
-      return refuse (error, "socket \"%s\" is a datagram socket of a running process", path);
+      return refuse (error, "socket \"%s\" is a running process' socket of another type", path);
     default:
       return refuse (error, "cannot find out whether somebody listens on socket \"%s\": %s", path,
                      g_strerror (failure));

@@ -213,6 +213,16 @@ def test_a_place_for_the_socket_that_is_not_safe(make_provider, tenant, spoil):
     provider.socket.parent.chmod(0o700)
 
 
+def test_a_socket_of_another_type_in_its_place(make_provider, tenant):
+    provider = make_provider(tenant)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as other:
+        other.bind(str(provider.socket))
+        other.listen()
+        provider.start(wait=None)
+        assert ended(provider) == 5
+    assert "another type" in provider.records("service.stopping")[0]["cause"]
+
+
 def test_a_socket_outside_the_approved_directories(tenant):
     configuration = tenant.write_configuration(
         tenant.directory / "outside.json", **{"server.socketPath": "/var/tmp/x/kms.sock"})
@@ -343,3 +353,12 @@ def test_the_socket_is_there_soon(make_provider, tenant):
         times.append(time.monotonic() - started)
         provider.stop()
     assert min(times) < 0.5
+
+
+@pytest.mark.parametrize("runtime", ["missing", "config.json"])
+def test_a_runtime_directory_that_is_none(make_provider, tenant, runtime):
+    """It holds a socket of our own: not the configuration is wrong."""
+    provider = make_provider(tenant)
+    provider.start(wait=None, environment={"RUNTIME_DIRECTORY": str(provider.directory / runtime)})
+    assert ended(provider) == 5
+    assert provider.wait_record("service.stopping", error_class="socket_unavailable")
