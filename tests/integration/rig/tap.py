@@ -3,6 +3,8 @@
 
 import os
 
+import pytest
+
 _count = 0
 _wanted = bool(os.environ.get("OBK_TAP"))
 
@@ -18,6 +20,7 @@ def _reason(report):
     return text.removeprefix("Skipped: ").splitlines()[0]
 
 
+@pytest.hookimpl(trylast=True)  # after the reporter is there
 def pytest_configure(config):
     if _wanted:
         config.option.verbose = -2
