@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#define MS 1000
 
 /* The "data" of what OpenBao 2.7.2 answers. */
 static const char key_answer[]
