@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "openbao/rest.h"
 #include "openbao/tls.h"
 
 #include <gio/gio.h>
@@ -32,13 +33,6 @@ typedef struct
   GCancellable *cancellable;
 } Attempt;
 
-/* Bytes that one side has given and the other not yet taken; empty: %NULL. */
-typedef struct
-{
-  ObkSecret *bytes;
-  gsize taken;
-} Rest;
-
 struct _ObkLink
 {
   guint references;
@@ -55,39 +49,14 @@ struct _ObkLink
   ObkWatch net;   /* towards OpenBao */
   Attempt *attempt;
   ObkTls *tls;
-  Rest outgoing; /* from curl */
-  Rest incoming; /* from OpenBao */
+  ObkRest outgoing; /* from curl */
+  ObkRest incoming; /* from OpenBao */
   guint64 sent;
   GError *error;
 
   ObkTimer idle_timer; /* may be set to an idle time that is over; looked at when it expires */
   gint64 idle_since_us;
 };
-
-static void
-rest_clear (Rest *rest)
-{
-  g_clear_pointer (&rest->bytes, obk_secret_unref);
-  rest->taken = 0;
-}
-
-static void
-rest_keep (Rest *rest, const char *data, gsize size)
-{
-  rest->bytes = obk_secret_new_copy (data, size);
-  rest->taken = 0;
-}
-
-/* Counts @n as taken. Returns: whether nothing is left */
-static gboolean
-rest_take (Rest *rest, gsize n)
-{
-  rest->taken += n;
-  if (rest->taken < obk_secret_length (rest->bytes))
-    return FALSE;
-  rest_clear (rest);
-  return TRUE;
-}
 
 static void
 close_watched (ObkLink *link, ObkWatch *watch)
@@ -111,7 +80,7 @@ close_net (ObkLink *link)
     }
   g_clear_pointer (&link->tls, obk_tls_free);
   close_watched (link, &link->net);
-  rest_clear (&link->outgoing);
+  obk_rest_clear (&link->outgoing);
 }
 
 void
@@ -121,7 +90,7 @@ obk_link_close (ObkLink *link)
 
   close_net (link);
   close_watched (link, &link->plain);
-  rest_clear (&link->incoming);
+  obk_rest_clear (&link->incoming);
   obk_poller_cancel_timer (link->shared->poller, &link->idle_timer);
   link->stage = OBK_LINK_CLOSED;
 }
@@ -138,7 +107,7 @@ end (ObkLink *link, GError *error)
   link->stage = OBK_LINK_ENDED;
   if (!link->busy)
     obk_link_close (link);
-  else if (link->incoming.bytes == NULL)
+  else if (obk_rest_is_empty (&link->incoming))
     shutdown (link->plain.fd, SHUT_WR); /* not close(): what curl still writes would make it lose what it can read */
 }
 
@@ -167,7 +136,7 @@ send_out (ObkLink *link, const char *data, gsize size)
   if (result == OBK_TLS_FAILED)
     end_by_write (link, g_steal_pointer (&error));
   else if (n < size)
-    rest_keep (&link->outgoing, data + n, size - n);
+    obk_rest_keep (&link->outgoing, data + n, size - n);
 }
 
 /* Returns: whether nothing is held up any more */
@@ -175,15 +144,15 @@ static gboolean
 flush_out (ObkLink *link)
 {
   g_autoptr (GError) error = NULL;
-  Rest *rest = &link->outgoing;
+  const char *left = NULL;
+  gsize size = 0;
   gsize n = 0;
 
-  if (rest->bytes == NULL)
+  if (obk_rest_is_empty (&link->outgoing))
     return TRUE;
-  if (obk_tls_write (link->tls, obk_secret_data (rest->bytes) + rest->taken,
-                     obk_secret_length (rest->bytes) - rest->taken, &n, &error)
-      != OBK_TLS_FAILED)
-    return rest_take (rest, n);
+  left = obk_rest_left (&link->outgoing, &size);
+  if (obk_tls_write (link->tls, left, size, &n, &error) != OBK_TLS_FAILED)
+    return obk_rest_take (&link->outgoing, n);
   end_by_write (link, g_steal_pointer (&error));
   return FALSE;
 }
@@ -228,11 +197,13 @@ write_plain (ObkLink *link, const char *data, gsize size)
 static gboolean
 flush_in (ObkLink *link)
 {
-  Rest *rest = &link->incoming;
+  const char *left = NULL;
+  gsize size = 0;
 
-  return rest->bytes == NULL
-         || rest_take (rest, write_plain (link, obk_secret_data (rest->bytes) + rest->taken,
-                                          obk_secret_length (rest->bytes) - rest->taken));
+  if (obk_rest_is_empty (&link->incoming))
+    return TRUE;
+  left = obk_rest_left (&link->incoming, &size);
+  return obk_rest_take (&link->incoming, write_plain (link, left, size));
 }
 
 static void
@@ -248,7 +219,7 @@ deliver (ObkLink *link, const char *data, gsize size)
     }
   n = write_plain (link, data, size);
   if (n < size)
-    rest_keep (&link->incoming, data + n, size - n);
+    obk_rest_keep (&link->incoming, data + n, size - n);
 }
 
 /* From OpenBao to curl, as long as both go on. Returns: whether curl has something to see */
@@ -284,7 +255,7 @@ linger (ObkLink *link)
   char *scratch = obk_secret_writable (link->shared->scratch);
   ssize_t n = 0;
 
-  if (link->incoming.bytes != NULL && flush_in (link))
+  if (!obk_rest_is_empty (&link->incoming) && flush_in (link))
     shutdown (link->plain.fd, SHUT_WR);
   do
     {
@@ -303,7 +274,8 @@ update_watches (ObkLink *link)
     obk_poller_modify (link->shared->poller, &link->net,
                        READ_EVENTS | (obk_tls_wants_write (link->tls) ? EPOLLOUT : 0));
   if (link->plain.events != 0)
-    obk_poller_modify (link->shared->poller, &link->plain, READ_EVENTS | (link->incoming.bytes != NULL ? EPOLLOUT : 0));
+    obk_poller_modify (link->shared->poller, &link->plain,
+                       READ_EVENTS | (!obk_rest_is_empty (&link->incoming) ? EPOLLOUT : 0));
 }
 
 /* The network has moved. Returns: whether curl has something to see */
@@ -328,7 +300,7 @@ progress (ObkLink *link)
       }
   if (link->stage == OBK_LINK_OPEN)
     {
-      if (link->outgoing.bytes != NULL)
+      if (!obk_rest_is_empty (&link->outgoing))
         pass_out (link);
       news = pass_in (link);
     }
@@ -375,6 +347,22 @@ obk_link_step (ObkLink *link)
   update_watches (link);
 }
 
+/* Returns: a descriptor of our own for what @connection is connected to, or -1 */
+static int
+duplicate (GSocketConnection *connection, GError **error)
+{
+  g_autoptr (GError) cause = NULL;
+  int fd = fcntl (g_socket_get_fd (g_socket_connection_get_socket (connection)), F_DUPFD_CLOEXEC, 0);
+
+  if (fd >= 0 && g_unix_set_fd_nonblocking (fd, TRUE, &cause))
+    return fd;
+  g_set_error (error, OBK_ERROR, OBK_ERROR_CONNECTION_FAILED, "cannot use the connection: %s",
+               cause != NULL ? cause->message : g_strerror (errno));
+  if (fd >= 0)
+    close (fd);
+  return -1;
+}
+
 /* Takes over the connected descriptor of @connection. */
 static gboolean
 take_descriptor (ObkLink *link, GSocketConnection *connection, GError **error)
@@ -389,13 +377,10 @@ take_descriptor (ObkLink *link, GSocketConnection *connection, GError **error)
     { IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS },
     { IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES },
   };
-  int fd = fcntl (g_socket_get_fd (g_socket_connection_get_socket (connection)), F_DUPFD_CLOEXEC, 0);
+  int fd = duplicate (connection, error);
 
-  if (fd < 0 || !g_unix_set_fd_nonblocking (fd, TRUE, NULL))
-    {
-      g_set_error (error, OBK_ERROR, OBK_ERROR_CONNECTION_FAILED, "cannot use the connection: %s", g_strerror (errno));
-      return FALSE;
-    }
+  if (fd < 0)
+    return FALSE;
   for (gsize i = 0; i < G_N_ELEMENTS (options); i++)
     setsockopt (fd, options[i].level, options[i].option, &options[i].value, sizeof options[i].value);
   link->net.fd = fd;
