@@ -27,7 +27,6 @@ struct _ObkKeyIdentity
   char *namespace_hash; /* %NULL without a namespace */
   char *associated_data;
   char *associated_data_base64;
-  char *ciphertext_prefix;
   ObkAnnotation annotations[MAX_ANNOTATIONS];
   gsize n_annotations;
 };
@@ -99,7 +98,6 @@ obk_key_identity_new (const ObkScope *scope, guint32 version, gint64 created_at_
   identity->mount_hash = obk_hash (scope->mount_id, -1);
   identity->key_hash = obk_hash (scope->key_lineage_id, -1);
   identity->namespace_hash = obk_scope_has_namespace (scope) ? obk_hash (scope->namespace, -1) : NULL;
-  identity->ciphertext_prefix = g_strdup_printf ("vault:v%" G_GUINT32_FORMAT ":", version);
   build_annotations (identity);
   build_associated_data (identity, scope);
   return identity;
@@ -127,7 +125,6 @@ obk_key_identity_unref (ObkKeyIdentity *identity)
   g_free (identity->namespace_hash);
   g_free (identity->associated_data);
   g_free (identity->associated_data_base64);
-  g_free (identity->ciphertext_prefix);
   g_free (identity);
 }
 
@@ -159,12 +156,6 @@ const char *
 obk_key_identity_associated_data_base64 (const ObkKeyIdentity *identity)
 {
   return identity->associated_data_base64;
-}
-
-const char *
-obk_key_identity_ciphertext_prefix (const ObkKeyIdentity *identity)
-{
-  return identity->ciphertext_prefix;
 }
 
 const ObkAnnotation *

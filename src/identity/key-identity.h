@@ -27,8 +27,6 @@ const char *obk_key_identity_key_id_hash (const ObkKeyIdentity *identity);
 /* The JSON object of spec identity.md, "Associated data", and its standard padded base64 */
 const char *obk_key_identity_associated_data (const ObkKeyIdentity *identity);
 const char *obk_key_identity_associated_data_base64 (const ObkKeyIdentity *identity);
-/* "vault:v<version>:" */
-const char *obk_key_identity_ciphertext_prefix (const ObkKeyIdentity *identity);
 /* What Encrypt answers, plugin-version included */
 const ObkAnnotation *obk_key_identity_annotations (const ObkKeyIdentity *identity, gsize *n);
 

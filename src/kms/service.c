@@ -8,6 +8,7 @@
 #include "kms/gate.h"
 #include "kms/message.h"
 #include "kms/request-log.h"
+#include "openbao/transit-ciphertext.h"
 
 #include <string.h>
 
@@ -93,25 +94,14 @@ find_identity (ObkServiceCall *call, const ObkDecryptRequest *request, GError **
   return TRUE;
 }
 
-/* JSON cannot carry such bytes as they are, and Transit's ciphertexts have none. */
-static gboolean
-is_printable (const char *text, gsize length)
-{
-  for (gsize i = 0; i < length; i++)
-    if (!g_ascii_isgraph (text[i]))
-      return FALSE;
-  return TRUE;
-}
-
 static gboolean
 check_ciphertext (ObkServiceCall *call, const ObkDecryptRequest *request, GError **error)
 {
-  const char *prefix = obk_key_identity_ciphertext_prefix (call->identity);
-  gsize prefix_length = strlen (prefix);
+  guint32 version = obk_key_identity_version (call->identity);
 
-  if (request->ciphertext_length < prefix_length || memcmp (request->ciphertext, prefix, prefix_length) != 0)
+  if (!obk_transit_ciphertext_is_of_version (request->ciphertext, request->ciphertext_length, version))
     return refuse (OBK_ERROR_AAD_MISMATCH, "the ciphertext is not of this key version", error);
-  if (!is_printable (request->ciphertext, request->ciphertext_length))
+  if (!obk_transit_ciphertext_is_whole (request->ciphertext, request->ciphertext_length, version))
     return refuse (OBK_ERROR_TRANSIT_REFUSED, "the ciphertext is not text, and so not one of Transit's", error);
   return TRUE;
 }
@@ -139,7 +129,7 @@ check_encrypted (const ObkServiceCall *call, const char *ciphertext, GError **er
 
   if (length == 0 || length > MAX_CIPHERTEXT)
     return refuse (OBK_ERROR_RESPONSE_LIMIT, "the ciphertext is empty or too long", error);
-  if (!g_str_has_prefix (ciphertext, obk_key_identity_ciphertext_prefix (call->identity)))
+  if (!obk_transit_ciphertext_is_of_version (ciphertext, length, obk_key_identity_version (call->identity)))
     return refuse (OBK_ERROR_UNAVAILABLE, "the ciphertext is not of the version that was asked for", error);
   if (!obk_annotations_check_limits (annotations, n, NULL))
     return refuse (OBK_ERROR_RESPONSE_LIMIT, "the annotations are beyond the limits", error);

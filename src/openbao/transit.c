@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/names.h"
+#include "openbao/transit-ciphertext.h"
 #include "openbao/transit-key.h"
 
 #include <string.h>
@@ -131,21 +132,6 @@ unusable (const Asked *asked, const GError *cause)
                       cause->message);
 }
 
-/* "vault:vVERSION:" and something after it, all in characters that a request to decrypt may have */
-static gboolean
-is_of_version (const char *ciphertext, guint32 key_version)
-{
-  char prefix[sizeof "vault:v:" + MAX_NUMBER];
-  gsize length = (gsize)g_snprintf (prefix, sizeof prefix, "vault:v%" G_GUINT32_FORMAT ":", key_version);
-
-  if (strncmp (ciphertext, prefix, length) != 0 || ciphertext[length] == '\0')
-    return FALSE;
-  for (const char *c = ciphertext + length; *c != '\0'; c++)
-    if (!g_ascii_isgraph (*c))
-      return FALSE;
-  return TRUE;
-}
-
 static gboolean
 read_ciphertext (const json_t *json, guint32 key_version, const char **ciphertext, GError **error)
 {
@@ -156,7 +142,7 @@ read_ciphertext (const json_t *json, guint32 key_version, const char **ciphertex
     return FALSE;
   if (json_object_get (data, "key_version") != NULL && !obk_json_get_int (data, "key_version", &version, error))
     return FALSE;
-  if (version != key_version || !is_of_version (*ciphertext, key_version))
+  if (version != key_version || !obk_transit_ciphertext_is_whole (*ciphertext, strlen (*ciphertext), key_version))
     return refuse (error, "\"ciphertext\" is not one of the version that was asked for");
   return TRUE;
 }

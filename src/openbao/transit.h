@@ -30,7 +30,7 @@ ObkCall *obk_transit_encrypt (ObkTransit *transit, guint32 key_version, gconstpo
                               const char *associated_data_base64, gint64 deadline_us, ObkTransitCiphertextDone done,
                               gpointer user_data);
 
-/* @ciphertext: "vault:vN:…", printable, its prefix checked by the caller */
+/* @ciphertext: whole (openbao/transit-ciphertext.h), as the caller has checked */
 ObkCall *obk_transit_decrypt (ObkTransit *transit, const char *ciphertext, const char *associated_data_base64,
                               gint64 deadline_us, ObkTransitPlaintextDone done, gpointer user_data);
 
