@@ -61,10 +61,11 @@ static const Row anything_else = { GRPC_STATUS_INTERNAL, "kms request failed", N
 grpc_status_code
 obk_error_table_status (const GError *error, ObkMethod method, const char **message)
 {
-  const Row *row = &rows[obk_error_code (error)];
+  const Row *row = NULL;
 
   g_return_val_if_fail (error != NULL && message != NULL, GRPC_STATUS_INTERNAL);
 
+  row = &rows[obk_error_code (error)];
   if (row->message == NULL)
     row = &anything_else;
   *message = method == OBK_METHOD_DECRYPT && row->decrypt_message != NULL ? row->decrypt_message : row->message;
