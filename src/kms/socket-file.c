@@ -118,11 +118,11 @@ new_socket (GError **error)
   return fd;
 }
 
-/* Whether the socket at @path is one that nobody listens on. */
+/* Whether nobody listens on the socket at @at. @path: what it is called in messages */
 static gboolean
-check_dead (const char *path, GError **error)
+check_dead (const char *at, const char *path, GError **error)
 {
-  struct sockaddr_un address = make_address (path);
+  struct sockaddr_un address = make_address (at);
   int fd = new_socket (error);
   int failure = 0;
 
@@ -147,12 +147,14 @@ check_dead (const char *path, GError **error)
     }
 }
 
+/* Whether nothing is at @at, or a dead socket. */
 static gboolean
-clear_place (const char *path, gboolean *stale_removed, GError **error)
+check_place (const char *at, const char *path, gboolean *is_empty, GError **error)
 {
   struct stat status;
 
-  if (lstat (path, &status) != 0)
+  *is_empty = lstat (at, &status) != 0;
+  if (*is_empty)
     return errno == ENOENT || refuse (error, "cannot look at \"%s\": %s", path, g_strerror (errno));
   if (S_ISLNK (status.st_mode))
     return refuse (error, "\"%s\" is a symbolic link, where the socket should go", path);
@@ -160,13 +162,7 @@ clear_place (const char *path, gboolean *stale_removed, GError **error)
     return refuse (error, "\"%s\" is a regular file, where the socket should go", path);
   if (!S_ISSOCK (status.st_mode))
     return refuse (error, "\"%s\" is not a socket", path);
-  if (!check_dead (path, error))
-    return FALSE;
-  if (unlink (path) == 0)
-    *stale_removed = TRUE;
-  else if (errno != ENOENT)
-    return refuse (error, "cannot remove the dead socket \"%s\": %s", path, g_strerror (errno));
-  return TRUE;
+  return check_dead (at, path, error);
 }
 
 /* Returns: (transfer full): a path beside @path and no longer than that */
@@ -182,6 +178,54 @@ make_temporary_path (const char *path)
     name[i] = i == 0 && length > 1 ? '.' : letters[g_random_int_range (0, sizeof letters - 1)];
   name[length] = '\0';
   return g_build_filename (parent, name, NULL);
+}
+
+/* @aside: (out) (transfer full): where it is now; %NULL when it has gone */
+static gboolean
+move_aside (const char *path, char **aside, GError **error)
+{
+  int failure = EEXIST;
+
+  *aside = NULL;
+  for (guint i = 0; failure == EEXIST && i < MAX_TEMPORARY_NAMES; i++)
+    {
+      g_free (*aside);
+      *aside = make_temporary_path (path);
+      failure = renameat2 (AT_FDCWD, path, AT_FDCWD, *aside, RENAME_NOREPLACE) == 0 ? 0 : errno;
+    }
+  if (failure == 0)
+    return TRUE;
+  g_clear_pointer (aside, g_free);
+  return failure == ENOENT || refuse (error, "cannot remove the dead socket \"%s\": %s", path, g_strerror (failure));
+}
+
+/*
+ * Another process may do the same, and a live socket of its may have come where a dead one was a moment ago. So what is
+ * there is moved first, looked at again where nobody else looks for it, and put back unless it is dead.
+ */
+static gboolean
+clear_place (const char *path, gboolean *stale_removed, GError **error)
+{
+  g_autofree char *aside = NULL;
+  gboolean is_empty = FALSE;
+
+  if (!check_place (path, path, &is_empty, error))
+    return FALSE;
+  if (is_empty)
+    return TRUE;
+  if (!move_aside (path, &aside, error))
+    return FALSE;
+  if (aside == NULL)
+    return TRUE;
+  if (!check_place (aside, path, &is_empty, error))
+    {
+      renameat2 (AT_FDCWD, aside, AT_FDCWD, path, RENAME_NOREPLACE);
+      return FALSE;
+    }
+  if (unlink (aside) != 0)
+    return refuse (error, "cannot remove the dead socket \"%s\": %s", path, g_strerror (errno));
+  *stale_removed = TRUE;
+  return TRUE;
 }
 
 /* Returns: (transfer full): where it was bound to */
