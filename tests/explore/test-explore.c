@@ -23,8 +23,8 @@
  * Bounds: two or three nodes, two to four versions, one restore, and a number of troubles (disks that fill, deep
  * probes that are refused, stops, lost states) or, where that still ends, any number (scenarios.c). A run that is
  * bounded says so. Not covered: system clocks that jump (tests/property does that), saves during which other things
- * happen, canaries, the breakers, definite findings on the profile, more than one process on a state, and lag of more
- * than a tick but for one standby that is stuck.
+ * happen, canaries, the breakers, definite findings on the profile, more than one process on a state, a recovery that
+ * reads a standby that lags, and lag of more than a tick but for one standby that is stuck.
  *
  * OBK_EXPLORE: "deep" explores what takes minutes and gigabytes, "small" what a sanitizer has the time for.
  */
