@@ -129,7 +129,7 @@ check_encrypted (const ObkServiceCall *call, const char *ciphertext, GError **er
 
   if (length == 0 || length > MAX_CIPHERTEXT)
     return refuse (OBK_ERROR_RESPONSE_LIMIT, "the ciphertext is empty or too long", error);
-  if (!obk_transit_ciphertext_is_of_version (ciphertext, length, obk_key_identity_version (call->identity)))
+  if (!obk_transit_ciphertext_is_whole (ciphertext, length, obk_key_identity_version (call->identity)))
     return refuse (OBK_ERROR_UNAVAILABLE, "the ciphertext is not of the version that was asked for", error);
   if (!obk_annotations_check_limits (annotations, n, NULL))
     return refuse (OBK_ERROR_RESPONSE_LIMIT, "the annotations are beyond the limits", error);
