@@ -32,7 +32,7 @@ struct _ObkProber
   gboolean probing; /* from the start of the read to the end of the save that it brings */
   ObkMetadataRead *read;
   ObkProbeResult result;     /* of the probe whose state is being saved */
-  ObkKeyMetadata *late_read; /* (nullable): what came while another save ran */
+  gboolean outrun;           /* a find's save began after the read did: it is to be read again */
   ObkKeyMetadata *late_find; /* (nullable): what discovery read while a save ran */
 
   /* deep probe */
@@ -50,7 +50,7 @@ struct _ObkProber
 
 static void start_deep (ObkProber *prober);
 static void after_save (ObkProber *prober);
-static void judge (ObkProber *prober, const ObkKeyMetadata *metadata);
+static void read_metadata (ObkProber *prober);
 
 /* The board */
 
@@ -287,15 +287,16 @@ static void
 after_save (ObkProber *prober)
 {
   g_autoptr (ObkKeyMetadata) find = g_steal_pointer (&prober->late_find);
-  g_autoptr (ObkKeyMetadata) read = NULL;
 
   if (find != NULL)
     take_find (find, prober);
   if (obk_history_is_saving (prober->history))
     return;
-  read = g_steal_pointer (&prober->late_read);
-  if (read != NULL)
-    judge (prober, read);
+  if (prober->outrun)
+    {
+      prober->outrun = FALSE;
+      read_metadata (prober);
+    }
 }
 
 static void
@@ -411,9 +412,16 @@ metadata_read (const ObkKeyMetadata *metadata, const char *reason, const GError 
       conclude_metadata (prober, FALSE);
     }
   else if (obk_history_is_saving (prober->history))
-    prober->late_read = obk_key_metadata_copy (metadata);
+    prober->outrun = TRUE; /* what has been read is old by the time that the save ends */
   else
     judge (prober, metadata);
+}
+
+static void
+read_metadata (ObkProber *prober)
+{
+  obk_probe_log_begin (&prober->log, OBK_PROBE_METADATA);
+  prober->read = obk_metadata_read_start (prober->options.transit, metadata_read, prober);
 }
 
 /* One at a time, from the read to the end of its save. */
@@ -424,8 +432,7 @@ start_metadata (ObkProber *prober)
     return;
   prober->probing = TRUE;
   obk_poller_cancel_timer (prober->options.poller, &prober->metadata_timer);
-  obk_probe_log_begin (&prober->log, OBK_PROBE_METADATA);
-  prober->read = obk_metadata_read_start (prober->options.transit, metadata_read, prober);
+  read_metadata (prober);
 }
 
 static void
@@ -480,7 +487,6 @@ obk_prober_free (ObkProber *prober)
   obk_history_free (prober->history);
   g_clear_pointer (&prober->keyring, obk_keyring_unref);
   g_clear_pointer (&prober->late_find, obk_key_metadata_free);
-  g_clear_pointer (&prober->late_read, obk_key_metadata_free);
   obk_probe_result_clear (&prober->result);
   g_free (prober);
 }
