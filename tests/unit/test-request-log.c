@@ -75,8 +75,9 @@ tear_down (Fixture *f, gconstpointer data)
 static void
 test_success (Fixture *f, gconstpointer data)
 {
-  g_autofree char *expected = g_strdup_printf ("kms.request operation=encrypt status=ok key_id_hash=%s transit_key_version=7",
-                                               obk_key_identity_key_id_hash (f->identity));
+  g_autofree char *expected
+      = g_strdup_printf ("kms.request operation=encrypt status=ok key_id_hash=%s transit_key_version=7",
+                         obk_key_identity_key_id_hash (f->identity));
 
   obk_request_log (&(ObkRequestOutcome){
       .method = OBK_METHOD_ENCRYPT, .start_us = obk_clock_boot_us () - 1500, .identity = f->identity });
