@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-
 /* The "data" of what OpenBao 2.7.2 answers. */
 static const char key_answer[]
     = "{\"allow_plaintext_backup\":false,\"auto_rotate_period\":0,\"deletion_allowed\":false,\"derived\":false,"
