@@ -31,6 +31,7 @@ struct _ObkProber
   ObkBreaker metadata_breaker;
   gboolean probing; /* from the start of the read to the end of the save that it brings */
   ObkMetadataRead *read;
+  gint64 asked_us;           /* when that read began; a machine that sleeps may find its answer much later */
   ObkProbeResult result;     /* of the probe whose state is being saved */
   gboolean outrun;           /* a find's save began after the read did: it is to be read again */
   ObkKeyMetadata *late_find; /* (nullable): what discovery read while a save ran */
@@ -343,7 +344,7 @@ judge_good (ObkProber *prober, const ObkKeyMetadata *metadata, ObkProbeResult *r
 {
   ObkState *next = g_steal_pointer (&result->state);
 
-  obk_verdict_metadata_good (&prober->verdict, metadata, obk_clock_boot_us ());
+  obk_verdict_metadata_good (&prober->verdict, metadata, prober->asked_us);
   if (next == NULL && obk_history_is_degraded (prober->history)) /* whether saving works again, only a save tells */
     next = obk_state_copy (obk_history_state (prober->history));
   if (next == NULL)
@@ -421,6 +422,7 @@ static void
 read_metadata (ObkProber *prober)
 {
   obk_probe_log_begin (&prober->log, OBK_PROBE_METADATA);
+  prober->asked_us = obk_clock_boot_us ();
   prober->read = obk_metadata_read_start (prober->options.transit, metadata_read, prober);
 }
 

@@ -5,11 +5,11 @@
 #include "base/names.h"
 
 void
-obk_verdict_metadata_good (ObkVerdict *verdict, const ObkKeyMetadata *metadata, gint64 now_us)
+obk_verdict_metadata_good (ObkVerdict *verdict, const ObkKeyMetadata *metadata, gint64 asked_us)
 {
   verdict->finding = "";
   verdict->trouble = "";
-  verdict->good_us = now_us;
+  verdict->good_us = asked_us;
   verdict->min_encryption = metadata->min_encryption_version;
 }
 

@@ -41,8 +41,8 @@ typedef struct
     .finding = "", .trouble = "", .deep_finding = "", .canary = "", .save_trouble = ""                                 \
   }
 
-/* The outcomes of a metadata probe. @now_us: when it ended */
-void obk_verdict_metadata_good (ObkVerdict *verdict, const ObkKeyMetadata *metadata, gint64 now_us);
+/* The outcomes of a metadata probe. @asked_us: when it began; what it shows may be as old as that */
+void obk_verdict_metadata_good (ObkVerdict *verdict, const ObkKeyMetadata *metadata, gint64 asked_us);
 void obk_verdict_metadata_refused (ObkVerdict *verdict, const char *finding);
 /* OpenBao could not be asked, or a standby lags. */
 void obk_verdict_metadata_failed (ObkVerdict *verdict, const char *trouble);

@@ -351,12 +351,10 @@ test_catching_up_after_staleness (Health *f, gconstpointer data)
   health_expect_changes (f, "deep_probe_pending@2 ok@2");
 }
 
-/* A machine that slept: the answer to a read comes before anybody has noticed that Status is stale. */
+/* A read is under way, and its answer comes after a sleep before anybody has noticed that Status is stale. */
 static void
-test_catching_up_after_sleep (Health *f, gconstpointer data)
+sleep_over_a_read (Health *f)
 {
-  health_open_well (f, 1);
-  stand_in_rotate (f->transit, obk_clock_unix ());
   f->transit->held = STAND_IN_READS;
   health_advance (f, PROBE_INTERVAL * SECOND);
   stand_in_sleep ((CATCH_UP_AGE + 1) * SECOND);
@@ -365,6 +363,30 @@ test_catching_up_after_sleep (Health *f, gconstpointer data)
     g_main_context_iteration (NULL, TRUE);
   stand_in_advance (f->poller, 0);
   health_settle (f);
+}
+
+/* A machine that slept */
+static void
+test_catching_up_after_sleep (Health *f, gconstpointer data)
+{
+  health_open_well (f, 1);
+  stand_in_rotate (f->transit, obk_clock_unix ());
+  sleep_over_a_read (f);
+  health_advance (f, RETRY_INTERVAL * SECOND);
+  health_expect (f, "ok@2");
+  g_assert_null (strstr (f->changes->str, "ok@1"));
+  health_expect_disk (f, "active 2; retired 1");
+}
+
+/* The answer had come before the key was rotated: it says nothing of the time that was slept. */
+static void
+test_catching_up_after_an_old_answer (Health *f, gconstpointer data)
+{
+  health_open_well (f, 1);
+  sleep_over_a_read (f);
+  health_expect (f, "status_stale@1");
+  stand_in_rotate (f->transit, obk_clock_unix () - CATCH_UP_AGE - 1);
+  health_advance (f, RETRY_INTERVAL * SECOND);
   health_expect (f, "ok@2");
   g_assert_null (strstr (f->changes->str, "ok@1"));
   health_expect_disk (f, "active 2; retired 1");
@@ -442,6 +464,7 @@ main (int argc, char **argv)
   health_test ("/prober/catching-up/late", test_catching_up_late);
   health_test ("/prober/catching-up/after-staleness", test_catching_up_after_staleness);
   health_test ("/prober/catching-up/after-sleep", test_catching_up_after_sleep);
+  health_test ("/prober/catching-up/after-an-old-answer", test_catching_up_after_an_old_answer);
   health_test ("/prober/catching-up/not-while-healthy", test_no_catching_up_while_healthy);
   health_test ("/prober/close/while-it-reads", test_close_while_it_reads);
   health_test ("/prober/close/while-it-saves", test_close_while_it_saves);
