@@ -164,12 +164,17 @@ note_read (ObkRotationMemory *memory, const ObkKeyMetadata *metadata)
     memory->highest_read = MAX (memory->highest_read, metadata->latest_version);
 }
 
-/* Remembers one that does. Returns: whether it is a loss by now */
+/* Remembers one that does; less to lag behind means that a loss was accepted, and ends its row.
+ * Returns: whether it is a loss by now */
 static gboolean
-note_lagging_read (ObkRotationMemory *memory, gint64 boot_us, gint64 max_staleness_us)
+note_lagging_read (ObkRotationMemory *memory, guint32 highest, gint64 boot_us, gint64 max_staleness_us)
 {
-  if (memory->lagging_reads == 0)
-    memory->lagging_since_us = boot_us;
+  if (memory->lagging_reads == 0 || highest < memory->lagging_behind)
+    {
+      memory->lagging_reads = 0;
+      memory->lagging_since_us = boot_us;
+      memory->lagging_behind = highest;
+    }
   if (memory->lagging_reads < G_MAXUINT)
     memory->lagging_reads++;
   return memory->lagging_reads >= LAGGING_READS_OF_A_LOSS && boot_us - memory->lagging_since_us >= max_staleness_us;
@@ -459,7 +464,7 @@ obk_rotation_probe (const ObkState *state, const ObkKeyMetadata *metadata, ObkNo
   lags = metadata->latest_version < highest;
   if (!lags)
     note_read (memory, metadata);
-  else if (!note_lagging_read (memory, now.boot_us, policy->max_staleness_us))
+  else if (!note_lagging_read (memory, highest, now.boot_us, policy->max_staleness_us))
     {
       result->kind = OBK_PROBE_LAGGING;
       result->findings = g_ptr_array_new ();

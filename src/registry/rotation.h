@@ -27,6 +27,7 @@ typedef struct
   guint32 highest_read;    /* the highest latest version of this run's reads; set anew when a loss is accepted */
   guint lagging_reads;     /* probes in a row that showed less than was seen before */
   gint64 lagging_since_us; /* the first of them, on the boot clock */
+  guint32 lagging_behind;  /* what had been seen by then */
   guint32 stable_version;  /* the candidate that the next one is about; 0 for none */
   gint64 stable_since_us;  /* when it became stable, on the boot clock, as far as this run can tell */
 } ObkRotationMemory;

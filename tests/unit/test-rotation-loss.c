@@ -251,6 +251,22 @@ test_accepted_unsaved (Node *node, gconstpointer data)
     }
 }
 
+/* One that was saved is over: what lags behind the rest must be shown three times again. */
+static void
+test_accepted_then_lagging (Node *node, gconstpointer data)
+{
+  node->policy.reject_version_rollback = FALSE;
+  use (node, "active 1 o0 p0; pending 3 o0 n1; retired 2 o0");
+  show (node, 2);
+  lag_for_long (node);
+  probe_good (node);
+  assert_state (node->state, "active 1 o0 p0; pending 2 o150 n1; rejected 3 o0 n1");
+  show (node, 1);
+  lag_for_long (node);
+  probe_good (node);
+  assert_state (node->state, "active 1 o0 p0; rejected 3 o0 n1; rejected 2 o150 n1");
+}
+
 /* Nothing is accepted from a key that is not in order. */
 static void
 test_accepted_later (Node *node, gconstpointer data)
@@ -402,6 +418,7 @@ main (int argc, char **argv)
   add ("/registry/rotation-loss/retired-lost", test_retired_lost);
   add ("/registry/rotation-loss/accepted-and-followed", test_accepted_and_followed);
   add ("/registry/rotation-loss/accepted-unsaved", test_accepted_unsaved);
+  add ("/registry/rotation-loss/accepted-then-lagging", test_accepted_then_lagging);
   add ("/registry/rotation-loss/accepted-later", test_accepted_later);
   add ("/registry/rotation-loss/seen-but-unsaved", test_seen_but_unsaved);
   add ("/registry/rotation-loss/not-seen", test_not_seen);
