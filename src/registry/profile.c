@@ -154,6 +154,10 @@ check_snapshots (const ObkKeyMetadata *metadata, const ObkState *state, GPtrArra
         continue;
       if (snapshot->version >= first)
         check_creation_time (metadata, snapshot, findings);
+      else if (snapshot->state == OBK_SNAPSHOT_ACTIVE) /* which cannot be retired */
+        add (findings, OBK_FINDING_MINIMUM_ABOVE_RETAINED, OBK_IMPACT_API_SERVER_AVAILABILITY,
+             "version %u is in use but lies below OpenBao's minimum version %u: lower the minimum, or " RECOVER,
+             snapshot->version, first);
       else
         add (findings, OBK_FINDING_MINIMUM_ABOVE_RETAINED, OBK_IMPACT_API_SERVER_AVAILABILITY,
              "version %u is still needed but lies below OpenBao's minimum version %u: lower the minimum, or rewrite "

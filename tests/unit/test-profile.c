@@ -230,6 +230,27 @@ test_minimums (void)
       }
 }
 
+/* The active version cannot be retired: that would be no remedy. */
+static void
+test_minimum_above_active (void)
+{
+  g_autoptr (ObkState) state = make_state ();
+  g_autoptr (ObkKeyMetadata) metadata = make_metadata (6);
+  g_autoptr (GPtrArray) findings = NULL;
+
+  metadata->min_decryption_version = 3;
+  findings = obk_profile_findings (metadata, state);
+  g_assert_cmpuint (findings->len, ==, 2);
+  for (guint i = 0; i < findings->len; i++)
+    {
+      const char *text = ((const ObkProfileFinding *)findings->pdata[i])->text;
+      gboolean is_active = g_str_has_prefix (text, "version 2 ");
+
+      g_assert_cmpint (strstr (text, "retire-versions") != NULL, ==, !is_active);
+      g_assert_cmpint (strstr (text, "recover-state --replace") != NULL, ==, is_active);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -240,5 +261,6 @@ main (int argc, char **argv)
   g_test_add_func ("/registry/profile/contradictions", test_contradictions);
   g_test_add_func ("/registry/profile/creation-times", test_creation_times);
   g_test_add_func ("/registry/profile/minimums", test_minimums);
+  g_test_add_func ("/registry/profile/minimum-above-active", test_minimum_above_active);
   return g_test_run ();
 }
