@@ -2,12 +2,15 @@
 /* TLS by NSS between a private Unix socket, where curl speaks plain HTTP, and OpenBao. */
 #include "openbao/tunnel.h"
 
+#include "base/clock.h"
 #include "openbao/nss.h"
 #include "openbao/private-socket.h"
 
+#include <malloc.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#define TRIM_US (1 * G_USEC_PER_SEC)  /* after a link's end; others of the same burst go in the meantime */
 #define SCRATCH_BYTES (16 * 1024 - 1) /* a TLS record, and the whole of a block of the secret pool */
 
 struct _ObkTunnel
@@ -17,6 +20,7 @@ struct _ObkTunnel
   ObkWatch listening;
   GPtrArray *links;    /* all, with a reference */
   GHashTable *waiting; /* name of curl's end -> link, until it has connected */
+  ObkTimer trim;
 };
 
 /* Links that were verified against the old bundle go as soon as they are idle. */
@@ -55,6 +59,13 @@ listening_ready (ObkWatch *watch, guint32 events)
   accept_all (OBK_CONTAINER_OF (watch, ObkTunnel, listening));
 }
 
+/* A TLS connection takes some 100 KiB in small blocks, which glibc would keep after a burst of calls. */
+static void
+trim_memory (ObkTimer *timer)
+{
+  (void)malloc_trim (0);
+}
+
 ObkTunnel *
 obk_tunnel_new (ObkPoller *poller, const char *ca_cert_file, gboolean fips, GError **error)
 {
@@ -66,6 +77,7 @@ obk_tunnel_new (ObkPoller *poller, const char *ca_cert_file, gboolean fips, GErr
   tunnel->shared.scratch = obk_secret_new (SCRATCH_BYTES);
   tunnel->links = g_ptr_array_new ();
   tunnel->waiting = g_hash_table_new (NULL, NULL);
+  tunnel->trim.expired = trim_memory;
   if (!obk_nss_start (fips, error))
     return NULL;
   tunnel->shared.trust = obk_trust_new (ca_cert_file, trust_changed, tunnel, error);
@@ -87,6 +99,7 @@ obk_tunnel_free (ObkTunnel *tunnel)
     return;
   while (tunnel->links->len > 0)
     obk_tunnel_close (tunnel, g_ptr_array_index (tunnel->links, 0));
+  obk_poller_cancel_timer (tunnel->shared.poller, &tunnel->trim);
   obk_poller_remove (tunnel->shared.poller, &tunnel->listening);
   obk_private_socket_free (tunnel->socket);
   obk_trust_free (tunnel->shared.trust);
@@ -146,4 +159,6 @@ obk_tunnel_close (ObkTunnel *tunnel, ObkLink *link)
   g_ptr_array_remove_fast (tunnel->links, link);
   obk_link_close (link);
   obk_link_unref (link);
+  if (tunnel->trim.position == 0)
+    obk_poller_set_timer (tunnel->shared.poller, &tunnel->trim, obk_clock_boot_us () + TRIM_US);
 }
