@@ -27,7 +27,7 @@ def test_round_trip(client, size):
     encrypted = client.encrypt(plaintext)
     assert encrypted.ciphertext.startswith(b"vault:v1:")
     assert encrypted.key_id == client.status().key_id
-    assert plaintext not in encrypted.ciphertext
+    assert size < 16 or plaintext not in encrypted.ciphertext  # a byte or three may well be in its base64
     assert client.decrypt(encrypted) == plaintext
 
 
