@@ -126,6 +126,19 @@ obk_history_save (ObkHistory *history, ObkState *state, ObkHistorySaved saved, g
   obk_store_save_async (history->store, state, save_done, history);
 }
 
+gboolean
+obk_history_has_lock (ObkHistory *history)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_return_val_if_fail (history != NULL && !history->saving, FALSE);
+
+  if (obk_store_check_lock (history->store, &error))
+    return TRUE;
+  log_failure (error);
+  return FALSE;
+}
+
 void
 obk_history_adopt (ObkHistory *history, ObkState *state)
 {

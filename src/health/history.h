@@ -30,6 +30,9 @@ typedef void (*ObkHistorySaved) (const GError *error, gpointer user_data);
 /* @state: (transfer full): in force once it is durable. Not while a save runs. The callback comes on the main loop. */
 void obk_history_save (ObkHistory *history, ObkState *state, ObkHistorySaved saved, gpointer user_data);
 
+/* Whether the lock still keeps others out, as a save would find; it is logged when it does not. Not while one runs. */
+gboolean obk_history_has_lock (ObkHistory *history);
+
 /* @state: (transfer full): in force now, from memory: what discovery has found. A save that runs supersedes it. */
 void obk_history_adopt (ObkHistory *history, ObkState *state);
 

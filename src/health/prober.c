@@ -349,7 +349,7 @@ judge_good (ObkProber *prober, const ObkKeyMetadata *metadata, ObkProbeResult *r
     next = obk_state_copy (obk_history_state (prober->history));
   if (next == NULL)
     {
-      prober->verdict.save_trouble = "";
+      prober->verdict.save_trouble = obk_history_has_lock (prober->history) ? "" : OBK_REASON_STATE_SAVE_FAILED;
       conclude_metadata (prober, TRUE);
       return;
     }

@@ -355,6 +355,14 @@ log_saved (const ObkState *state, gint64 start_us)
 }
 
 gboolean
+obk_store_check_lock (ObkStore *store, GError **error)
+{
+  g_return_val_if_fail (store != NULL, FALSE);
+
+  return obk_state_directory_check_lock (store->directory, error);
+}
+
+gboolean
 obk_store_save (ObkStore *store, ObkState *state, GError **error)
 {
   g_autofree char *text = NULL;

@@ -38,6 +38,9 @@ void obk_store_free (ObkStore *store);
 gboolean obk_store_load (ObkStore *store, const ObkScope *scope, ObkState **state,
                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* FALSE with OBK_ERROR_STATE_LOCKED when the lock no longer keeps others out. Not while a save runs. */
+gboolean obk_store_check_lock (ObkStore *store, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* How the checkpoint stands to the state (spec cli.md, "rotation-plan") */
 typedef enum
 {

@@ -149,6 +149,19 @@ test_lost_lock (Health *f, gconstpointer data)
   health_expect_disk (f, "active 1");
 }
 
+/* Nothing is there to be saved, and yet the next probe sees it. */
+static void
+test_lost_lock_shows_by_itself (Health *f, gconstpointer data)
+{
+  health_open_well (f, 1);
+  health_lose_lock (f);
+  health_advance (f, PROBE_INTERVAL * SECOND);
+  health_expect (f, "state_save_failed@1");
+  g_assert_true (health_decrypts (f, 1, CREATED + 1));
+  health_advance (f, 300 * SECOND);
+  health_expect_changes (f, "state_save_failed@1");
+}
+
 static void
 test_lost_lock_shows_with_a_find (Health *f, gconstpointer data)
 {
@@ -341,6 +354,7 @@ main (int argc, char **argv)
   health_test ("/prober/disk/find-is-no-catching-up", test_find_is_no_catching_up);
   health_test ("/prober/disk/unsaved-find-is-no-catching-up", test_unsaved_find_is_no_catching_up);
   health_test ("/prober/disk/lost-lock", test_lost_lock);
+  health_test ("/prober/disk/shows-by-itself", test_lost_lock_shows_by_itself);
   health_test ("/prober/disk/lost-lock-and-find", test_lost_lock_shows_with_a_find);
   health_test ("/prober/disk/lost-lock-is-not-forgotten", test_lost_lock_is_not_forgotten);
   health_test ("/prober/disk/degraded-ends", test_degraded_ends_though_nothing_is_left_to_save);
