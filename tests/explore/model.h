@@ -44,13 +44,14 @@ typedef struct
   guint32 highest_read : 3;
   guint32 lagging_reads : 2;
   guint32 lagging_age : 2;
+  guint32 lagging_behind : 3;
   guint32 good : 3; /* 0: none, else 1 + age of the last good probe */
   guint32 min_encryption : 3;
   guint32 proved : 3;
   guint32 serving : 3;
   guint32 disk_full : 1; /* nothing can be saved */
   guint32 refused : 1;   /* OpenBao refuses its deep probes for good */
-  guint32 spare : 4;
+  guint32 spare : 1;
   guint16 cache;            /* two bits a slot: ticks for which its API server may still write under it */
   guint16 named : 3;        /* what Status named last */
   guint16 tested : 4;       /* a bit a version: its last deep probe of this run passed */

@@ -85,6 +85,7 @@ unpack_memory (Work *work)
   if (node->lagging_reads == 0)
     return;
   work->memory.lagging_reads = node->lagging_reads;
+  work->memory.lagging_behind = node->lagging_behind;
   work->memory.lagging_since_us = status_ago_us (work->scenario, node->lagging_age);
 }
 
@@ -100,6 +101,7 @@ pack_memory (Work *work)
   if (node->lagging_reads > 0)
     age = (guint)((model_now.boot_us - work->memory.lagging_since_us) / G_USEC_PER_SEC / scenario->tick_s);
   node->lagging_age = MIN (age, scenario->staleness) & 3u;
+  node->lagging_behind = node->lagging_reads > 0 ? work->memory.lagging_behind & 7u : 0;
   if (scenario->mutant == MUTANT_LAG_IS_NEVER_LOSS)
     node->lagging_reads = 0;
 }

@@ -354,7 +354,7 @@ main (int argc, char **argv)
   health_test ("/prober/disk/find-is-no-catching-up", test_find_is_no_catching_up);
   health_test ("/prober/disk/unsaved-find-is-no-catching-up", test_unsaved_find_is_no_catching_up);
   health_test ("/prober/disk/lost-lock", test_lost_lock);
-  health_test ("/prober/disk/shows-by-itself", test_lost_lock_shows_by_itself);
+  health_test ("/prober/disk/lost-lock-by-itself", test_lost_lock_shows_by_itself);
   health_test ("/prober/disk/lost-lock-and-find", test_lost_lock_shows_with_a_find);
   health_test ("/prober/disk/lost-lock-is-not-forgotten", test_lost_lock_is_not_forgotten);
   health_test ("/prober/disk/degraded-ends", test_degraded_ends_though_nothing_is_left_to_save);
