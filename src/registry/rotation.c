@@ -210,7 +210,8 @@ add_loss (GPtrArray *findings, guint32 latest, guint32 active, guint32 highest)
   else
     add_finding (findings, OBK_FINDING_VERSION_LOST, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY,
                  "OpenBao's latest version is %u, but version %u has been seen and other nodes may use it: restore "
-                 "OpenBao from a newer backup, or recover this node's state (recover-state --replace)",
+                 "OpenBao from a newer backup, or recover this node's state (recover-state --replace; where that says "
+                 "that the state can go on, start the provider again)",
                  latest, highest);
 }
 
