@@ -3,7 +3,6 @@
 #include "cli/command.h"
 
 #include "base/clock.h"
-#include "base/error.h"
 #include "base/names.h"
 #include "base/safe-file.h"
 #include "cli/registry-command.h"
@@ -54,18 +53,6 @@ recovery_clear (Recovery *recovery)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Recovery, recovery_clear)
 
-G_GNUC_PRINTF (2, 3)
-static gboolean
-refuse (GError **error, const char *format, ...)
-{
-  va_list arguments;
-
-  va_start (arguments, format);
-  *error = g_error_new_valist (OBK_ERROR, OBK_ERROR_STATE_REFUSED, format, arguments);
-  va_end (arguments);
-  return FALSE;
-}
-
 /* Wherever the caller has put it: read with the caller's ids. */
 static gboolean
 read_peer (Recovery *recovery, GError **error)
@@ -112,12 +99,13 @@ read_old (Recovery *recovery, GError **error)
       return FALSE;
     }
   if (recovery->old != NULL && !want_replace)
-    return refuse (error,
-                   "there is a state at \"%s\" (generation %" G_GUINT64_FORMAT "), so there is nothing to recover; "
-                   "--replace rebuilds over one that can no longer go on",
-                   path, recovery->old->generation);
+    return obk_state_refuse (error,
+                             "there is a state at \"%s\" (generation %" G_GUINT64_FORMAT
+                             "), so there is nothing to recover; "
+                             "--replace rebuilds over one that can no longer go on",
+                             path, recovery->old->generation);
   if (recovery->old == NULL && want_replace)
-    return refuse (error, "there is no state at \"%s\" that could be replaced: leave --replace out", path);
+    return obk_state_refuse (error, "there is no state at \"%s\" that could be replaced: leave --replace out", path);
   return TRUE;
 }
 

@@ -95,15 +95,6 @@ add_finding (Report *report, CheckId check, const char *reason, const char *impa
   g_ptr_array_add (report->findings, finding);
 }
 
-static const ObkSnapshot *
-find_pending (const ObkState *state)
-{
-  for (guint i = 0; i < state->snapshots->len; i++)
-    if (g_array_index (state->snapshots, ObkSnapshot, i).state == OBK_SNAPSHOT_PENDING)
-      return &g_array_index (state->snapshots, ObkSnapshot, i);
-  return NULL;
-}
-
 static void
 read_state (Report *report, const ObkRegistryCommand *command)
 {
@@ -120,7 +111,7 @@ read_state (Report *report, const ObkRegistryCommand *command)
   if (report->state == NULL)
     return;
   report->active = obk_state_active (report->state);
-  report->pending = find_pending (report->state);
+  report->pending = obk_state_pending (report->state);
 }
 
 static void

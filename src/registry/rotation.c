@@ -385,15 +385,6 @@ follow_latest (Work *work, const ObkRotationPolicy *policy, ObkRotationMemory *m
     }
 }
 
-static const ObkSnapshot *
-find_pending (const ObkState *state)
-{
-  for (guint i = 0; i < state->snapshots->len; i++)
-    if (snapshot_at (state, i)->state == OBK_SNAPSHOT_PENDING)
-      return snapshot_at (state, i);
-  return NULL;
-}
-
 /* Returns: since when a stable candidate is stable, on the boot clock. After a restart only the system clock tells. */
 static gint64
 stable_since_us (const ObkSnapshot *candidate, ObkNow now, gint64 activation_delay_us, const ObkRotationMemory *memory)
@@ -409,7 +400,7 @@ stable_since_us (const ObkSnapshot *candidate, ObkNow now, gint64 activation_del
 static void
 remember_stability (const ObkState *state, ObkNow now, gint64 activation_delay_us, ObkRotationMemory *memory)
 {
-  const ObkSnapshot *candidate = find_pending (state);
+  const ObkSnapshot *candidate = obk_state_pending (state);
 
   if (candidate == NULL || candidate->stable_at_unix == 0)
     return;
@@ -532,7 +523,7 @@ obk_rotation_discover (const ObkState *state, const ObkKeyMetadata *metadata, Ob
   was_known = find (&work, latest) != NULL;
   revive_rejected (&work);
   add_unknown (&work);
-  pending = find_pending (work.next);
+  pending = obk_state_pending (work.next);
   newest = find (&work, latest);
   if (newest != NULL && !was_known && latest > work.active && (pending == NULL || pending->version < latest))
     {
@@ -564,7 +555,7 @@ obk_rotation_due_us (const ObkState *state, ObkNow now, const ObkRotationPolicy 
 
   g_return_val_if_fail (state != NULL && policy != NULL && memory != NULL, OBK_NO_DEADLINE);
 
-  candidate = find_pending (state);
+  candidate = obk_state_pending (state);
   if (candidate == NULL)
     return OBK_NO_DEADLINE;
   if (candidate->stable_at_unix != 0)

@@ -115,19 +115,33 @@ obk_state_sort (ObkState *state)
   g_array_sort (state->snapshots, compare_snapshots);
 }
 
+static const ObkSnapshot *
+find_first (const ObkState *state, ObkSnapshotState kind)
+{
+  for (guint i = 0; i < state->snapshots->len; i++)
+    {
+      const ObkSnapshot *snapshot = &g_array_index (state->snapshots, ObkSnapshot, i);
+
+      if (snapshot->state == kind)
+        return snapshot;
+    }
+  return NULL;
+}
+
 const ObkSnapshot *
 obk_state_active (const ObkState *state)
 {
   g_return_val_if_fail (state != NULL, NULL);
 
-  for (guint i = 0; i < state->snapshots->len; i++)
-    {
-      const ObkSnapshot *snapshot = &g_array_index (state->snapshots, ObkSnapshot, i);
+  return find_first (state, OBK_SNAPSHOT_ACTIVE);
+}
 
-      if (snapshot->state == OBK_SNAPSHOT_ACTIVE)
-        return snapshot;
-    }
-  return NULL;
+const ObkSnapshot *
+obk_state_pending (const ObkState *state)
+{
+  g_return_val_if_fail (state != NULL, NULL);
+
+  return find_first (state, OBK_SNAPSHOT_PENDING);
 }
 
 const ObkSnapshot *
@@ -173,9 +187,8 @@ obk_state_same_content (const ObkState *a, const ObkState *b)
   return TRUE;
 }
 
-G_GNUC_PRINTF (2, 3)
-static gboolean
-refuse (GError **error, const char *format, ...)
+gboolean
+obk_state_refuse (GError **error, const char *format, ...)
 {
   va_list arguments;
 
@@ -191,14 +204,14 @@ validate_times (const ObkSnapshot *snapshot, GError **error)
 {
   if (snapshot->observed_at_unix < 0 || snapshot->stable_count < 0 || snapshot->stable_at_unix < 0
       || snapshot->promoted_at_unix < 0)
-    return refuse (error, "version %u has a negative time or count", snapshot->version);
+    return obk_state_refuse (error, "version %u has a negative time or count", snapshot->version);
   if (snapshot->observed_at_unix == 0
       && (snapshot->stable_count != 0 || snapshot->stable_at_unix != 0 || snapshot->promoted_at_unix != 0))
-    return refuse (error, "version %u was counted, stable or promoted but never observed", snapshot->version);
+    return obk_state_refuse (error, "version %u was counted, stable or promoted but never observed", snapshot->version);
   if (snapshot->stable_at_unix != 0 && snapshot->stable_at_unix < snapshot->observed_at_unix)
-    return refuse (error, "version %u was stable before it was observed", snapshot->version);
+    return obk_state_refuse (error, "version %u was stable before it was observed", snapshot->version);
   if (snapshot->promoted_at_unix != 0 && snapshot->promoted_at_unix < snapshot->observed_at_unix)
-    return refuse (error, "version %u was promoted before it was observed", snapshot->version);
+    return obk_state_refuse (error, "version %u was promoted before it was observed", snapshot->version);
   return TRUE;
 }
 
@@ -208,13 +221,14 @@ validate_key_id (const ObkState *state, const ObkSnapshot *snapshot, GHashTable 
   g_autofree char *derived = NULL;
 
   if (snapshot->version == 0 || snapshot->created_at_unix <= 0)
-    return refuse (error, "version %u created at %" G_GINT64_FORMAT " cannot be: both must be positive",
-                   snapshot->version, snapshot->created_at_unix);
+    return obk_state_refuse (error, "version %u created at %" G_GINT64_FORMAT " cannot be: both must be positive",
+                             snapshot->version, snapshot->created_at_unix);
   if (!g_hash_table_add (seen, (gpointer)snapshot->key_id))
-    return refuse (error, "the kubernetesKeyId of version %u stands twice", snapshot->version);
+    return obk_state_refuse (error, "the kubernetesKeyId of version %u stands twice", snapshot->version);
   derived = obk_key_id_derive (state->scope, snapshot->version, snapshot->created_at_unix);
   if (!g_str_equal (derived, snapshot->key_id))
-    return refuse (error, "the kubernetesKeyId of version %u is not derived from its snapshot", snapshot->version);
+    return obk_state_refuse (error, "the kubernetesKeyId of version %u is not derived from its snapshot",
+                             snapshot->version);
   return TRUE;
 }
 
@@ -236,7 +250,7 @@ obk_state_validate (const ObkState *state, GError **error)
         active++;
     }
   if (active != 1)
-    return refuse (error, "%u snapshots are active; there must be exactly one", active);
+    return obk_state_refuse (error, "%u snapshots are active; there must be exactly one", active);
   return TRUE;
 }
 

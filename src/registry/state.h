@@ -55,6 +55,8 @@ ObkSnapshot *obk_state_add (ObkState *state, guint32 version, gint64 created_at_
 void obk_state_sort (ObkState *state);
 
 const ObkSnapshot *obk_state_active (const ObkState *state); /* never %NULL in a valid state */
+/* Returns: (nullable): the candidate; there is one at most */
+const ObkSnapshot *obk_state_pending (const ObkState *state);
 /* Returns: (nullable): that version's snapshot, a rejected one only when there is no other. A walk over all of them. */
 const ObkSnapshot *obk_state_find_version (const ObkState *state, guint32 version);
 /* Same snapshots, whatever the generation and hashes */
@@ -65,6 +67,9 @@ const char *obk_snapshot_state_name (ObkSnapshotState state);
 gboolean obk_snapshot_state_parse (const char *name, ObkSnapshotState *state);
 /* Whether it decrypts: active, pending or retired */
 gboolean obk_snapshot_is_retained (const ObkSnapshot *snapshot);
+
+/* Sets OBK_ERROR_STATE_REFUSED. Returns: FALSE */
+gboolean obk_state_refuse (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 /**
  * obk_state_validate:
