@@ -101,14 +101,6 @@ went_stale (ObkTimer *timer)
   publish (OBK_CONTAINER_OF (timer, ObkProber, stale_timer));
 }
 
-static gboolean
-is_healthy (const ObkProber *prober)
-{
-  g_autoptr (ObkBoard) board = obk_board_slot_get (prober->options.board);
-
-  return obk_board_healthy (board, obk_clock_boot_us ());
-}
-
 /* Deep probe */
 
 static GArray *
@@ -170,7 +162,7 @@ deep_proved (guint32 version, const char *finding, const GError *error, gpointer
     obk_verdict_deep_failed (&prober->verdict, version, finding);
   publish (prober);
   /* What was to be asked again soon as Status was unhealthy can wait now. */
-  if (is_healthy (prober) && prober->metadata_timer.position != 0)
+  if (prober->healthy && prober->metadata_timer.position != 0)
     obk_poller_set_timer (prober->options.poller, &prober->metadata_timer,
                           prober->verdict.good_us + prober->options.rotation.probe_interval_us);
 }
@@ -190,8 +182,7 @@ deep_ended (const char *finding, gpointer user_data)
     }
   prober->verdict.canary = finding;
   publish (prober);
-  wait_us
-      = obk_breaker_next (&prober->deep_breaker, &pace, !prober->deep_failed, is_healthy (prober), obk_random_unit ());
+  wait_us = obk_breaker_next (&prober->deep_breaker, &pace, !prober->deep_failed, prober->healthy, obk_random_unit ());
   /* One that failed is made again soon while Status is healthy, too: a promoted version may wait for its proof. */
   if (prober->deep_failed && !obk_breaker_is_open (&prober->deep_breaker))
     wait_us = MIN (wait_us, pace.retry_us);
@@ -213,7 +204,7 @@ schedule_metadata (ObkProber *prober, gboolean passed)
 {
   const ObkBreakerPace pace
       = { .interval_us = prober->options.rotation.probe_interval_us, .retry_us = prober->options.retry_interval_us };
-  gint64 wait_us = obk_breaker_next (&prober->metadata_breaker, &pace, passed, is_healthy (prober), obk_random_unit ());
+  gint64 wait_us = obk_breaker_next (&prober->metadata_breaker, &pace, passed, prober->healthy, obk_random_unit ());
 
   if (passed && obk_verdict_is_blocked (&prober->verdict))
     wait_us = BLOCKED_US;
