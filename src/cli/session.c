@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "openbao/jwt-file.h"
+#include "openbao/jwt-login.h"
 
 #include <string.h>
 
@@ -48,36 +49,46 @@ make_client (ObkSession *session, const ObkConfig *config, GError **error)
                          error);
 }
 
-static ObkCredential *
-make_credential (const ObkConfig *config, GError **error)
+static ObkJwtSupply *
+make_jwt_supply (const ObkConfig *config, GError **error)
 {
-  if (config->auth.method != OBK_AUTH_JWT || config->auth.jwt.source != OBK_JWT_FILE)
+  if (config->auth.jwt.source == OBK_JWT_FILE)
+    return obk_jwt_file_new (config->auth.jwt.jwt_file,
+                             &(ObkJwtRules){
+                                 .min_remaining_ttl_us = config->auth.jwt.min_remaining_ttl_us,
+                                 .clock_skew_leeway_us = config->auth.jwt.clock_skew_leeway_us,
+                                 .expected_issuer = config->auth.jwt.expected_issuer,
+                                 .expected_audience = (const char *const *)config->auth.jwt.expected_audience,
+                                 .expected_subject = config->auth.jwt.expected_subject,
+                             },
+                             error);
+  g_set_error_literal (error, OBK_ERROR, OBK_ERROR_CONFIG_INVALID,
+                       "auth.jwt.source: this version takes the JWT from a file only (\"file\")");
+  return NULL;
+}
+
+static ObkCredential *
+make_credential (ObkSession *session, const ObkConfig *config, GError **error)
+{
+  ObkJwtSupply *supply = NULL;
+
+  if (config->auth.method != OBK_AUTH_JWT)
     {
       g_set_error_literal (error, OBK_ERROR, OBK_ERROR_CONFIG_INVALID,
-                           "auth: this version logs in with a JWT from a file only (auth.method \"jwt\", "
-                           "auth.jwt.source \"file\")");
+                           "auth.method: this version logs in with a JWT only (\"jwt\")");
       return NULL;
     }
-  return obk_jwt_file_new (
-      &(ObkJwtFileOptions){
-          .path = config->auth.jwt.jwt_file,
-          .role = config->auth.jwt.role,
-          .min_remaining_ttl_us = config->auth.jwt.min_remaining_ttl_us,
-          .clock_skew_leeway_us = config->auth.jwt.clock_skew_leeway_us,
-          .expected_issuer = config->auth.jwt.expected_issuer,
-          .expected_audience = (const char *const *)config->auth.jwt.expected_audience,
-          .expected_subject = config->auth.jwt.expected_subject,
-      },
-      error);
+  supply = make_jwt_supply (config, error);
+  if (supply == NULL)
+    return NULL;
+  return obk_jwt_login_new (session->client, config->auth.jwt.mount_path, config->auth.jwt.role, supply, error);
 }
 
 static gboolean
 open_way (ObkSession *session, const ObkConfig *config, GError **error)
 {
-  g_autoptr (ObkCredential) credential = make_credential (config, error);
+  ObkCredential *credential = NULL;
 
-  if (credential == NULL)
-    return FALSE;
   session->tunnel = obk_tunnel_new (session->poller, config->openbao.ca_cert_file, wants_fips (config), error);
   if (session->tunnel == NULL)
     return FALSE;
@@ -87,9 +98,11 @@ open_way (ObkSession *session, const ObkConfig *config, GError **error)
   session->client = make_client (session, config, error);
   if (session->client == NULL)
     return FALSE;
-  session->auth = obk_auth_new (session->poller, session->client, g_steal_pointer (&credential),
+  credential = make_credential (session, config, error);
+  if (credential == NULL)
+    return FALSE;
+  session->auth = obk_auth_new (session->poller, credential,
                                 &(ObkAuthOptions){
-                                    .mount_path = config->auth.jwt.mount_path,
                                     .login_before_token_expiry_us = config->auth.login_before_token_expiry_us,
                                     .token_renewal_increment_us = config->auth.token_renewal_increment_us,
                                     .login_timeout_us = config->auth.login_timeout_us,

@@ -10,12 +10,16 @@
 #include "openbao/lease.h"
 #include "openbao/relogin.h"
 
-#include <string.h>
-
 #define LOGIN_BACKOFF_MIN_US (1 * G_USEC_PER_SEC)
 #define LOGIN_BACKOFF_MAX_US (30 * G_USEC_PER_SEC)
 #define REFRESH_PAUSE_US (1 * G_USEC_PER_SEC) /* after one that passed, however short the lease */
-#define RENEW_PATH "auth/token/renew-self"
+
+typedef enum
+{
+  REFRESH_NONE,
+  REFRESH_LOGIN,
+  REFRESH_RENEWAL
+} Refresh;
 
 struct _ObkAuthWait
 {
@@ -32,20 +36,17 @@ struct _ObkAuthWait
 struct _ObkAuth
 {
   ObkPoller *poller;
-  ObkClient *client;
   ObkCredential *credential;
   ObkAuthOptions options;
-  char *login_path;
   void (*logged_in) (gpointer user_data);
   gpointer logged_in_data;
 
   ObkLease lease;
   GQueue waits;
 
-  /* The refresh: either one call is under way, or the timer is set to the next (once started). */
-  ObkCall *call;
-  gboolean renewing;           /* what the call is; else a login */
-  gint64 asked_us;             /* when the call began */
+  /* Either a refresh is under way, or the timer is set to the next (once started). */
+  Refresh under_way;
+  gint64 asked_us;             /* when it began */
   gboolean credential_changed; /* since then */
   ObkTimer timer;
   ObkBackoff backoff;
@@ -242,66 +243,48 @@ login_passed (ObkAuth *auth, const ObkLease *lease)
 }
 
 static void
-login_done (const json_t *json, gint64 date_unix, const GError *error, gpointer user_data)
+login_done (const json_t *answer, const GError *error, gpointer user_data)
 {
   ObkAuth *auth = user_data;
   g_autoptr (GError) unusable = NULL;
   ObkLease lease = { 0 };
 
-  auth->call = NULL;
+  auth->under_way = REFRESH_NONE;
   if (error != NULL)
     login_failed (auth, error);
-  else if (!obk_lease_login (json, auth->asked_us, obk_clock_boot_us (), auth->options.login_before_token_expiry_us,
+  else if (!obk_lease_login (answer, auth->asked_us, obk_clock_boot_us (), auth->options.login_before_token_expiry_us,
                              &lease, &unusable))
     login_failed (auth, unusable);
   else
     login_passed (auth, &lease);
 }
 
-/* One refresh begins; none is under way. @token: (nullable): whose renewal it is */
-static void
-begin (ObkAuth *auth, const char *operation, const char *path, ObkSecret *body, ObkSecret *token, ObkClientDone done)
+static gint64
+deadline (const ObkAuth *auth)
 {
-  const ObkClientRequest request = {
-    .operation = operation,
-    .path = path,
-    .body = body,
-    .token = token,
-    .anonymous = token == NULL,
-    .secret_answer = TRUE,
-    .deadline_us = auth->asked_us + auth->options.login_timeout_us,
-  };
-
-  auth->renewing = token != NULL;
-  auth->call = obk_client_send (auth->client, &request, done, auth);
+  return auth->asked_us + auth->options.login_timeout_us;
 }
 
 static void
 log_in (ObkAuth *auth)
 {
-  g_autoptr (GError) error = NULL;
-  g_autoptr (ObkSecret) body = NULL;
-
   obk_poller_cancel_timer (auth->poller, &auth->timer);
   auth->asked_us = obk_clock_boot_us ();
   auth->credential_changed = FALSE;
-  body = auth->credential->login_body (auth->credential, &error);
-  if (body != NULL)
-    begin (auth, auth->credential->operation, auth->login_path, body, NULL, login_done);
-  else
-    login_failed (auth, error);
+  auth->under_way = REFRESH_LOGIN;
+  auth->credential->log_in (auth->credential, deadline (auth), login_done, auth);
 }
 
 static void
-renewal_done (const json_t *json, gint64 date_unix, const GError *error, gpointer user_data)
+renewal_done (const json_t *answer, const GError *error, gpointer user_data)
 {
   ObkAuth *auth = user_data;
   g_autoptr (GError) unusable = NULL;
   gboolean enough = FALSE;
 
-  auth->call = NULL;
+  auth->under_way = REFRESH_NONE;
   if (error == NULL
-      && !obk_lease_renew (&auth->lease, json, auth->asked_us, auth->options.login_before_token_expiry_us, &enough,
+      && !obk_lease_renew (&auth->lease, answer, auth->asked_us, auth->options.login_before_token_expiry_us, &enough,
                            &unusable))
     error = unusable;
   log_refresh (auth, TRUE, error, error == NULL && !enough ? "it gives too little; a login follows" : NULL);
@@ -316,12 +299,18 @@ renewal_done (const json_t *json, gint64 date_unix, const GError *error, gpointe
 static void
 renew (ObkAuth *auth)
 {
-  gint64 seconds = MAX (auth->options.token_renewal_increment_us / G_USEC_PER_SEC, 1);
-  g_autofree char *text = g_strdup_printf ("{\"increment\":\"%" G_GINT64_FORMAT "s\"}", seconds);
-  g_autoptr (ObkSecret) body = obk_secret_new_copy (text, strlen (text));
-
   auth->asked_us = obk_clock_boot_us ();
-  begin (auth, OBK_OPERATION_TOKEN_RENEW, RENEW_PATH, body, auth->lease.token, renewal_done);
+  auth->under_way = REFRESH_RENEWAL;
+  auth->credential->renew (auth->credential, auth->lease.token, auth->options.token_renewal_increment_us,
+                           deadline (auth), renewal_done, auth);
+}
+
+static void
+cancel_refresh (ObkAuth *auth)
+{
+  if (auth->under_way != REFRESH_NONE)
+    auth->credential->cancel (auth->credential);
+  auth->under_way = REFRESH_NONE;
 }
 
 static void
@@ -343,27 +332,22 @@ credential_changed (gpointer user_data)
   ObkAuth *auth = user_data;
 
   auth->credential_changed = TRUE; /* a login under way may have the old one */
-  if (auth->call != NULL || auth->failure == NULL)
+  if (auth->under_way != REFRESH_NONE || auth->failure == NULL)
     return;
   obk_backoff_reset (&auth->backoff);
   obk_poller_set_timer (auth->poller, &auth->timer, obk_clock_boot_us ());
 }
 
 ObkAuth *
-obk_auth_new (ObkPoller *poller, ObkClient *client, ObkCredential *credential, const ObkAuthOptions *options)
+obk_auth_new (ObkPoller *poller, ObkCredential *credential, const ObkAuthOptions *options)
 {
   ObkAuth *auth = NULL;
-  g_autofree char *mount_path = NULL;
 
-  g_return_val_if_fail (poller != NULL && client != NULL && credential != NULL && options != NULL, NULL);
+  g_return_val_if_fail (poller != NULL && credential != NULL && options != NULL, NULL);
 
   auth = g_new0 (ObkAuth, 1);
   auth->poller = poller;
-  auth->client = client;
   auth->options = *options;
-  auth->options.mount_path = NULL; /* borrowed */
-  mount_path = g_uri_escape_string (options->mount_path, "/", FALSE);
-  auth->login_path = g_strconcat (mount_path, "/login", NULL);
   auth->timer.expired = refresh;
   auth->backoff = (ObkBackoff)OBK_BACKOFF_INIT (LOGIN_BACKOFF_MIN_US, LOGIN_BACKOFF_MAX_US, 0.25);
   auth->relogin = (ObkRelogin)OBK_RELOGIN_INIT;
@@ -379,15 +363,13 @@ obk_auth_free (ObkAuth *auth)
 {
   if (auth == NULL)
     return;
-  if (auth->call != NULL)
-    obk_call_cancel (auth->call);
+  cancel_refresh (auth);
   obk_poller_cancel_timer (auth->poller, &auth->timer);
   while (auth->waits.head != NULL)
     wait_free (auth->waits.head->data);
   obk_credential_free (auth->credential);
   obk_lease_clear (&auth->lease);
   g_clear_error (&auth->failure);
-  g_free (auth->login_path);
   g_free (auth);
 }
 
@@ -423,7 +405,8 @@ obk_auth_acquire (ObkAuth *auth, ObkAuthDone done, gpointer user_data)
   wait = wait_new (auth, done, user_data);
   if (obk_auth_peek (auth) != NULL)
     settle (wait, NULL);
-  else if (auth->call == NULL && auth->failure != NULL) /* the next try may be further away than any deadline */
+  else if (auth->under_way == REFRESH_NONE
+           && auth->failure != NULL) /* the next try may be further away than any deadline */
     settle (wait, auth->failure);
   return wait;
 }
@@ -442,14 +425,13 @@ obk_auth_refused (ObkAuth *auth, ObkSecret *token, ObkAuthDone done, gpointer us
     return obk_auth_acquire (auth, done, user_data);
   wait = wait_new (auth, done, user_data);
   may_log_in = obk_relogin_refused (&auth->relogin, now_us);
-  if (auth->call != NULL && !auth->renewing) /* its token will do */
+  if (auth->under_way == REFRESH_LOGIN) /* its token will do */
     return wait;
   if (is_lasting (auth->failure))
     settle (wait, auth->failure);
   else if (may_log_in)
     {
-      if (auth->call != NULL)
-        obk_call_cancel (g_steal_pointer (&auth->call));
+      cancel_refresh (auth);
       auth->suspect = TRUE;
       log_in (auth);
     }

@@ -4,8 +4,8 @@
 
 #include <glib.h>
 
+#include "base/poller.h"
 #include "base/secret.h"
-#include "openbao/client.h"
 #include "openbao/credential.h"
 
 G_BEGIN_DECLS
@@ -14,7 +14,6 @@ typedef struct _ObkAuth ObkAuth;
 
 typedef struct
 {
-  const char *mount_path; /* of the auth method */
   gint64 login_before_token_expiry_us;
   gint64 token_renewal_increment_us;
   gint64 login_timeout_us;
@@ -23,12 +22,12 @@ typedef struct
 
 /**
  * obk_auth_new:
- * @client: borrowed, as the poller is; both outlive this
- * @credential: what a login proves itself with (transfer full)
+ * @poller: borrowed; outlives this
+ * @credential: (transfer full): how it logs in
  *
  * Waits that are left when it is freed are dropped unanswered.
  */
-ObkAuth *obk_auth_new (ObkPoller *poller, ObkClient *client, ObkCredential *credential, const ObkAuthOptions *options);
+ObkAuth *obk_auth_new (ObkPoller *poller, ObkCredential *credential, const ObkAuthOptions *options);
 void obk_auth_free (ObkAuth *auth);
 
 /* Logs in as soon as the main loop turns, and keeps the token alive from then on. */

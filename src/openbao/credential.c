@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a login proves itself with: the body of the login call, read and checked anew each time. */
+/* How the daemon proves itself to OpenBao: a login, and the renewal of what it brought. */
 #include "openbao/credential.h"
 
 void

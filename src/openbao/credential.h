@@ -1,31 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a login proves itself with: the body of the login call, read and checked anew each time. */
+/* How the daemon proves itself to OpenBao: a login, and the renewal of what it brought. */
 #pragma once
 
 #include <glib.h>
+#include <jansson.h>
 
 #include "base/secret.h"
 
 G_BEGIN_DECLS
 
-/* An abstract source; jwt-file.h makes one. More sources follow this shape. */
+/**
+ * ObkCredentialDone:
+ * @answer: (nullable): OpenBao's to a login or a renewal, borrowed
+ * @error: (nullable): OBK_ERROR_CREDENTIAL_INVALID when there is nothing to log in with, OBK_ERROR_OAUTH2_…, or with a
+ *   code of spec kms-v2.md's table why OpenBao could not be asked or what it refused
+ */
+typedef void (*ObkCredentialDone) (const json_t *answer, const GError *error, gpointer user_data);
+
+/**
+ * ObkCredential:
+ *
+ * An abstract way to log in; auth.h is its one user, on the main loop, and asks for one thing at a time. It never
+ * blocks there on anything but a local file: what takes longer (a network, a token that signs) is its own affair, in
+ * whatever thread, until @done runs on the main loop. That may be from within the very call. It runs once, by
+ * @deadline_us (CLOCK_BOOTTIME) at the latest, and not after a cancel; it may ask for the next thing.
+ */
 typedef struct _ObkCredential ObkCredential;
 struct _ObkCredential
 {
-  const char *operation; /* OBK_OPERATION_JWT_LOGIN, … */
+  const char *operation; /* of the login: OBK_OPERATION_JWT_LOGIN, … */
 
-  /* Returns: (transfer full): the login's JSON body; %NULL with OBK_ERROR_CREDENTIAL_INVALID. Does not block on
-   * anything but a local file. */
-  ObkSecret *(*login_body) (ObkCredential *credential, GError **error);
+  void (*log_in) (ObkCredential *credential, gint64 deadline_us, ObkCredentialDone done, gpointer user_data);
 
-  /* Seconds until the credential runs out, as last read; -1 when unknown. */
+  /* @token: whose lease is to be longer by @increment_us */
+  void (*renew) (ObkCredential *credential, ObkSecret *token, gint64 increment_us, gint64 deadline_us,
+                 ObkCredentialDone done, gpointer user_data);
+
+  /* Gives up what is under way, at once. */
+  void (*cancel) (ObkCredential *credential);
+
+  /* Seconds until what it logs in with runs out, as last seen; -1 when unknown. */
   gint64 (*ttl_seconds) (ObkCredential *credential);
 
-  /* Set by its user: called on the main loop when the credential may have changed. */
+  /* Set by its user: called on the main loop when a login may fare better than the last one did. */
   void (*changed) (gpointer user_data);
   gpointer changed_data;
 
-  void (*free) (ObkCredential *credential);
+  void (*free) (ObkCredential *credential); /* cancels what is under way; not from within @done */
 };
 
 void obk_credential_free (ObkCredential *credential);

@@ -1,234 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A JWT from a file: read before each login, checked without its signature, watched for replacement. */
+/* A JWT from a file: read before each login, watched for replacement. */
 #include "openbao/jwt-file.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file-watch.h"
-#include "base/json.h"
-#include "base/names.h"
 #include "base/safe-file.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-#define MAX_BYTES (64 * 1024)
-#define MAX_DATE G_GINT64_CONSTANT (253402300799) /* the end of year 9999, Unix seconds */
 
 typedef struct
 {
-  ObkCredential base;
+  ObkJwtSupply base;
   char *path;
-  char *body_start; /* of the login's JSON, up to the JWT */
-  ObkJwtFileOptions options;
+  ObkJwtRules rules;
   ObkFileWatch *watch;
   gint64 expires_unix; /* of the JWT as last read; 0 when unknown */
 } JwtFile;
 
-/* The texts end up in logs: they hold claims' names, never their values. */
-G_GNUC_PRINTF (2, 3)
-static gboolean
-refuse (GError **error, const char *format, ...)
-{
-  va_list arguments;
-
-  va_start (arguments, format);
-  if (error != NULL)
-    *error = g_error_new_valist (OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, format, arguments);
-  va_end (arguments);
-  return FALSE;
-}
-
-/* Base64url without padding (RFC 7515, section 2). Returns: (transfer full) (nullable) */
 static ObkSecret *
-decode_part (const char *text, gsize length)
-{
-  g_autoptr (ObkSecret) standard = NULL;
-  char *to = NULL;
-  gsize padded = (length + 3) / 4 * 4;
-
-  if (length == 0 || length % 4 == 1)
-    return NULL;
-  standard = obk_secret_new (padded);
-  to = obk_secret_writable (standard);
-  for (gsize i = 0; i < length; i++)
-    {
-      if (!g_ascii_isalnum (text[i]) && text[i] != '-' && text[i] != '_')
-        return NULL;
-      to[i] = text[i] == '-' ? '+' : text[i] == '_' ? '/' : text[i];
-    }
-  memset (to + length, '=', padded - length);
-  obk_secret_set_length (standard, padded);
-  return obk_secret_decode_base64 (obk_secret_data (standard), padded);
-}
-
-static json_t *
-parse_part (const char *what, const char *text, gsize length, GError **error)
-{
-  g_autoptr (ObkSecret) decoded = decode_part (text, length);
-  g_autoptr (json_t) value = NULL;
-  g_autoptr (GError) cause = NULL;
-
-  if (decoded == NULL)
-    {
-      refuse (error, "the %s is not base64url", what);
-      return NULL;
-    }
-  value = obk_json_parse (obk_secret_data (decoded), obk_secret_length (decoded), &cause);
-  if (value == NULL)
-    refuse (error, "the %s is %s", what, cause->message);
-  else if (!json_is_object (value))
-    refuse (error, "the %s is not an object", what);
-  return json_is_object (value) ? g_steal_pointer (&value) : NULL;
-}
-
-/* The claims of the JWS compact form HEADER.CLAIMS.SIGNATURE (RFC 7519, section 7.2). */
-static json_t *
-parse_claims (const char *jwt, gsize length, GError **error)
-{
-  const char *end = jwt + length;
-  const char *claims_at = memchr (jwt, '.', length);
-  const char *signature_at = claims_at != NULL ? memchr (claims_at + 1, '.', (gsize)(end - claims_at - 1)) : NULL;
-  g_autoptr (json_t) header = NULL;
-  g_autoptr (json_t) claims = NULL;
-  g_autoptr (ObkSecret) signature = NULL;
-
-  if (signature_at == NULL || memchr (signature_at + 1, '.', (gsize)(end - signature_at - 1)) != NULL)
-    {
-      refuse (error, "it does not have three parts");
-      return NULL;
-    }
-  header = parse_part ("header", jwt, (gsize)(claims_at - jwt), error);
-  if (header == NULL)
-    return NULL;
-  claims = parse_part ("set of claims", claims_at + 1, (gsize)(signature_at - claims_at - 1), error);
-  if (claims == NULL)
-    return NULL;
-  signature = decode_part (signature_at + 1, (gsize)(end - signature_at - 1));
-  if (signature == NULL)
-    refuse (error, "the signature is not base64url");
-  return signature != NULL ? g_steal_pointer (&claims) : NULL;
-}
-
-/* A NumericDate: seconds since the epoch, perhaps with a fraction (RFC 7519, section 2). */
-static gboolean
-parse_date (const json_t *claims, const char *name, gint64 *us, GError **error)
-{
-  const json_t *value = json_object_get (claims, name);
-
-  if (!json_is_number (value))
-    return refuse (error, "\"%s\" is %s", name, value == NULL ? "missing" : "not a number");
-  if (json_is_integer (value))
-    {
-      json_int_t seconds = json_integer_value (value);
-
-      if (seconds < 0 || seconds > MAX_DATE)
-        return refuse (error, "\"%s\" is out of range", name);
-      *us = seconds * G_USEC_PER_SEC;
-    }
-  else
-    {
-      double seconds = json_real_value (value);
-
-      if (!(seconds >= 0 && seconds <= (double)MAX_DATE))
-        return refuse (error, "\"%s\" is out of range", name);
-      *us = (gint64)(seconds * G_USEC_PER_SEC);
-    }
-  return TRUE;
-}
-
-static gboolean
-check_not_ahead (const json_t *claims, const char *name, gint64 latest_us, GError **error)
-{
-  gint64 us = 0;
-
-  if (json_object_get (claims, name) == NULL)
-    return TRUE;
-  if (!parse_date (claims, name, &us, error))
-    return FALSE;
-  return us <= latest_us || refuse (error, "\"%s\" is further ahead than auth.jwt.clockSkewLeeway", name);
-}
-
-static gboolean
-check_dates (const json_t *claims, const ObkJwtFileOptions *options, gint64 now_unix, gint64 *expires_unix,
-             GError **error)
-{
-  gint64 now_us = now_unix * G_USEC_PER_SEC;
-  gint64 latest_us = now_us + options->clock_skew_leeway_us;
-  gint64 expires_us = 0;
-
-  if (!parse_date (claims, "exp", &expires_us, error))
-    return FALSE;
-  if (expires_unix != NULL)
-    *expires_unix = expires_us / G_USEC_PER_SEC;
-  if (expires_us <= now_us)
-    return refuse (error, "it has expired: \"exp\" has passed");
-  if (expires_us - now_us <= options->min_remaining_ttl_us)
-    return refuse (error, "\"exp\" leaves no more than auth.jwt.minRemainingTtl");
-  return check_not_ahead (claims, "nbf", latest_us, error) && check_not_ahead (claims, "iat", latest_us, error);
-}
-
-static gboolean
-check_string (const json_t *claims, const char *name, const char *expected, GError **error)
-{
-  const json_t *value = json_object_get (claims, name);
-
-  if (expected[0] == '\0')
-    return TRUE;
-  if (!json_is_string (value))
-    return refuse (error, "\"%s\" is %s", name, value == NULL ? "missing" : "not a string");
-  return strcmp (json_string_value (value), expected) == 0 || refuse (error, "\"%s\" is not the expected one", name);
-}
-
-/* One string, or an array of them. */
-static gboolean
-check_audience (const json_t *claims, const char *const *expected, GError **error)
-{
-  const json_t *value = json_object_get (claims, "aud");
-  gsize n = json_is_array (value) ? json_array_size (value) : 1;
-  gboolean found = FALSE;
-
-  if (expected[0] == NULL)
-    return TRUE;
-  if (value == NULL)
-    return refuse (error, "\"aud\" is missing");
-  for (gsize i = 0; i < n; i++)
-    {
-      const json_t *one = json_is_array (value) ? json_array_get (value, i) : value;
-
-      if (!json_is_string (one))
-        return refuse (error, "\"aud\" is neither a string nor an array of strings");
-      found = found || g_strv_contains (expected, json_string_value (one));
-    }
-  return found || refuse (error, "\"aud\" is not the expected one");
-}
-
-gboolean
-obk_jwt_check (const char *jwt, gsize length, const ObkJwtFileOptions *options, gint64 now_unix, gint64 *expires_unix,
-               GError **error)
-{
-  g_autoptr (json_t) claims = NULL;
-
-  g_return_val_if_fail (jwt != NULL && options != NULL, FALSE);
-  g_return_val_if_fail (now_unix >= 0 && now_unix <= MAX_DATE, FALSE);
-
-  claims = parse_claims (jwt, length, error);
-  return claims != NULL && check_dates (claims, options, now_unix, expires_unix, error)
-         && check_string (claims, "iss", options->expected_issuer, error)
-         && check_audience (claims, options->expected_audience, error)
-         && check_string (claims, "sub", options->expected_subject, error);
-}
-
-static ObkSecret *
-read_jwt (const char *path, GError **error)
+read_file (const char *path, GError **error)
 {
   g_autoptr (GError) cause = NULL;
-  ObkSecret *jwt = obk_safe_file_read (path, OBK_FILE_MASK_PRIVATE, MAX_BYTES, &cause);
+  ObkSecret *jwt = obk_safe_file_read (path, OBK_FILE_MASK_PRIVATE, OBK_JWT_MAX_BYTES, &cause);
   gsize length = 0;
 
   if (jwt == NULL)
     {
-      refuse (error, "JWT file: %s", cause->message);
+      g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "JWT file: %s", cause->message);
       return NULL;
     }
   length = obk_secret_length (jwt);
@@ -237,34 +34,36 @@ read_jwt (const char *path, GError **error)
   return jwt;
 }
 
+/* Returns: (transfer full): what may be sent */
 static ObkSecret *
-login_body (ObkCredential *credential, GError **error)
+read_jwt (JwtFile *file, GError **error)
 {
-  JwtFile *file = (JwtFile *)credential;
-  g_autoptr (ObkSecret) jwt = read_jwt (file->path, error);
-  ObkSecret *body = NULL;
+  g_autoptr (ObkSecret) jwt = NULL;
 
   file->expires_unix = 0;
+  jwt = read_file (file->path, error);
   if (jwt == NULL)
     return NULL;
-  if (!obk_jwt_check (obk_secret_data (jwt), obk_secret_length (jwt), &file->options, obk_clock_unix (),
-                      &file->expires_unix, error))
-    {
-      g_prefix_error (error, "JWT file \"%s\": ", file->path);
-      return NULL;
-    }
-  body = obk_secret_new (strlen (file->body_start) + obk_secret_length (jwt) + 2);
-  obk_secret_append (body, file->body_start, strlen (file->body_start));
-  /* What has passed the check holds nothing that JSON would escape. */
-  obk_secret_append (body, obk_secret_data (jwt), obk_secret_length (jwt));
-  obk_secret_append (body, "\"}", 2);
-  return body;
+  if (obk_jwt_check (obk_secret_data (jwt), obk_secret_length (jwt), &file->rules, obk_clock_unix (),
+                     &file->expires_unix, error))
+    return g_steal_pointer (&jwt);
+  g_prefix_error (error, "JWT file \"%s\": ", file->path);
+  return NULL;
+}
+
+static void
+fetch (ObkJwtSupply *supply, gint64 deadline_us, ObkJwtSupplyDone done, gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ObkSecret) jwt = read_jwt ((JwtFile *)supply, &error);
+
+  done (jwt, error, user_data);
 }
 
 static gint64
-ttl_seconds (ObkCredential *credential)
+ttl_seconds (ObkJwtSupply *supply)
 {
-  const JwtFile *file = (JwtFile *)credential;
+  const JwtFile *file = (JwtFile *)supply;
 
   return file->expires_unix == 0 ? -1 : MAX (file->expires_unix - obk_clock_unix (), 0);
 }
@@ -279,61 +78,31 @@ file_changed (gpointer user_data)
 }
 
 static void
-jwt_file_free (ObkCredential *credential)
+jwt_file_free (ObkJwtSupply *supply)
 {
-  JwtFile *file = (JwtFile *)credential;
+  JwtFile *file = (JwtFile *)supply;
 
   obk_file_watch_free (file->watch);
-  g_free ((char *)file->options.expected_issuer);
-  g_strfreev ((char **)file->options.expected_audience);
-  g_free ((char *)file->options.expected_subject);
-  g_free (file->body_start);
+  obk_jwt_rules_clear (&file->rules);
   g_free (file->path);
   g_free (file);
 }
 
-/* Returns: (transfer full) (nullable): the login's JSON up to the JWT */
-static char *
-start_body (const char *role)
+ObkJwtSupply *
+obk_jwt_file_new (const char *path, const ObkJwtRules *rules, GError **error)
 {
-  g_autoptr (json_t) value = json_string (role); /* %NULL when it is not UTF-8 */
-  char *text = value != NULL ? json_dumps (value, JSON_ENCODE_ANY) : NULL;
-  char *start = text != NULL ? g_strdup_printf ("{\"role\":%s,\"jwt\":\"", text) : NULL;
-
-  free (text);
-  return start;
-}
-
-ObkCredential *
-obk_jwt_file_new (const ObkJwtFileOptions *options, GError **error)
-{
-  g_autoptr (ObkCredential) credential = NULL;
+  char *resolved = NULL;
   JwtFile *file = NULL;
 
-  g_return_val_if_fail (options != NULL && options->path != NULL && options->role != NULL, NULL);
+  g_return_val_if_fail (path != NULL && rules != NULL, NULL);
 
-  file = g_new0 (JwtFile, 1);
-  credential = &file->base;
-  *credential = (ObkCredential){
-    .operation = OBK_OPERATION_JWT_LOGIN,
-    .login_body = login_body,
-    .ttl_seconds = ttl_seconds,
-    .free = jwt_file_free,
-  };
-  file->options = *options;
-  file->options.path = file->options.role = NULL; /* borrowed, and not needed any more */
-  file->options.expected_issuer = g_strdup (options->expected_issuer);
-  file->options.expected_audience = (const char *const *)g_strdupv ((char **)options->expected_audience);
-  file->options.expected_subject = g_strdup (options->expected_subject);
-  file->body_start = start_body (options->role);
-  if (file->body_start == NULL)
-    {
-      g_set_error (error, OBK_ERROR, OBK_ERROR_CONFIG_INVALID, "auth.jwt.role is not UTF-8");
-      return NULL;
-    }
-  file->path = obk_credential_path (options->path, error);
-  if (file->path == NULL)
+  resolved = obk_credential_path (path, error);
+  if (resolved == NULL)
     return NULL;
+  file = g_new0 (JwtFile, 1);
+  file->base = (ObkJwtSupply){ .fetch = fetch, .ttl_seconds = ttl_seconds, .free = jwt_file_free };
+  file->path = resolved;
+  obk_jwt_rules_copy (&file->rules, rules);
   file->watch = obk_file_watch_new (file->path, file_changed, file);
-  return g_steal_pointer (&credential);
+  return &file->base;
 }

@@ -3,7 +3,7 @@
 #include "fuzz.h"
 
 #include "base/error.h"
-#include "openbao/jwt-file.h"
+#include "openbao/jwt.h"
 
 #include <string.h>
 
@@ -13,7 +13,7 @@ int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   static const char *const audience[] = { "bao", NULL };
-  const ObkJwtFileOptions options = {
+  const ObkJwtRules rules = {
     .min_remaining_ttl_us = 120 * G_USEC_PER_SEC,
     .clock_skew_leeway_us = 30 * G_USEC_PER_SEC,
     .expected_issuer = "me",
@@ -24,7 +24,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   g_autoptr (GError) error = NULL;
   gint64 expires_unix = -1;
 
-  if (!obk_jwt_check ((const char *)data, size, &options, NOW, &expires_unix, &error))
+  if (!obk_jwt_check ((const char *)data, size, &rules, NOW, &expires_unix, &error))
     {
       g_assert_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID);
       return 0;

@@ -7,6 +7,7 @@
 #include "base/names.h"
 #include "client-stand-in.h"
 #include "openbao/auth.h"
+#include "openbao/jwt-login.h"
 #include "time-stand-in.h"
 
 #include <string.h>
@@ -16,12 +17,18 @@
 #define LEASE 3600
 #define CREDENTIAL "{\"role\":\"r\",\"jwt\":\"j\"}"
 
+/* Where the JWT comes from. */
 typedef struct
 {
-  ObkCredential base;
+  ObkJwtSupply base;
   gboolean broken;
+  gboolean slow; /* it answers when supply_answer() tells it to */
   gboolean freed;
-} Credential;
+  guint fetches, cancelled;
+  gint64 deadline_us;
+  ObkJwtSupplyDone done; /* of the fetch under way */
+  gpointer user_data;
+} Supply;
 
 /* What the log has of refreshes and warnings. */
 typedef struct
@@ -38,7 +45,7 @@ typedef struct
 {
   ObkPoller *poller;
   ObkClient *client;
-  Credential credential;
+  Supply supply;
   ObkAuth *auth;
   guint logins;
   Seen seen;
@@ -53,19 +60,59 @@ typedef struct
   GError *error;
 } Asker;
 
-static inline ObkSecret *
-login_body (ObkCredential *credential, GError **error)
+static inline void
+supply_answer (Supply *supply)
 {
-  if (!((Credential *)credential)->broken)
-    return obk_secret_new_copy (CREDENTIAL, strlen (CREDENTIAL));
-  g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "broken");
-  return NULL;
+  g_autoptr (GError) error = g_error_new_literal (OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "broken");
+  g_autoptr (ObkSecret) jwt = obk_secret_new_copy ("j", 1);
+  ObkJwtSupplyDone done = supply->done;
+
+  supply->done = NULL;
+  done (supply->broken ? NULL : jwt, supply->broken ? error : NULL, supply->user_data);
 }
 
 static inline void
-credential_free (ObkCredential *credential)
+supply_fetch (ObkJwtSupply *base, gint64 deadline_us, ObkJwtSupplyDone done, gpointer user_data)
 {
-  ((Credential *)credential)->freed = TRUE;
+  Supply *supply = (Supply *)base;
+
+  g_assert_null (supply->done);
+  supply->fetches++;
+  supply->deadline_us = deadline_us;
+  supply->done = done;
+  supply->user_data = user_data;
+  if (!supply->slow)
+    supply_answer (supply);
+}
+
+static inline void
+supply_cancel (ObkJwtSupply *base)
+{
+  Supply *supply = (Supply *)base;
+
+  g_assert_nonnull (supply->done);
+  supply->done = NULL;
+  supply->cancelled++;
+}
+
+static inline gint64
+supply_ttl (ObkJwtSupply *base)
+{
+  return 42;
+}
+
+static inline void
+supply_free (ObkJwtSupply *base)
+{
+  g_assert_null (((Supply *)base)->done);
+  ((Supply *)base)->freed = TRUE;
+}
+
+/* The JWT is another one now. */
+static inline void
+supply_change (Supply *supply)
+{
+  supply->base.changed (supply->base.changed_data);
 }
 
 static inline void
@@ -105,15 +152,24 @@ static inline void
 new_auth (Fixture *f)
 {
   const ObkAuthOptions options = {
-    .mount_path = "auth/my jwt",
     .login_before_token_expiry_us = WINDOW * SECOND,
     .token_renewal_increment_us = 3600 * SECOND,
     .login_timeout_us = 5 * SECOND,
     .grace_timeout_us = 60 * SECOND,
   };
 
-  f->credential.base = (ObkCredential){ OBK_OPERATION_JWT_LOGIN, .login_body = login_body, .free = credential_free };
-  f->auth = obk_auth_new (f->poller, f->client, &f->credential.base, &options);
+  g_autoptr (GError) error = NULL;
+  ObkCredential *credential = NULL;
+
+  f->supply.base = (ObkJwtSupply){
+    .fetch = supply_fetch,
+    .cancel = supply_cancel,
+    .ttl_seconds = supply_ttl,
+    .free = supply_free,
+  };
+  credential = obk_jwt_login_new (f->client, "auth/my jwt", "r", &f->supply.base, &error);
+  g_assert_no_error (error);
+  f->auth = obk_auth_new (f->poller, credential, &options);
   obk_auth_set_login_callback (f->auth, count_login, f);
 }
 
@@ -131,7 +187,7 @@ static inline void
 teardown (Fixture *f, gconstpointer data)
 {
   obk_auth_free (f->auth);
-  g_assert_true (f->credential.freed);
+  g_assert_true (f->supply.freed);
   stand_in_client_free (f->client);
   stand_in_poller_free (f->poller);
   g_free (f->seen.event);

@@ -229,7 +229,7 @@ test_credential (Fixture *f, gconstpointer data)
 {
   g_auto (Asker) asker = { 0 }, after = { 0 };
 
-  f->credential.broken = TRUE;
+  f->supply.broken = TRUE;
   acquire (f, &asker);
   obk_auth_start (f->auth);
   stand_in_advance (f->poller, 12 * SECOND);
@@ -240,18 +240,18 @@ test_credential (Fixture *f, gconstpointer data)
   turn (f);
   assert_failed (&after, OBK_ERROR_AUTH_EXPIRED);
 
-  f->credential.broken = FALSE;
-  f->credential.base.changed (f->credential.base.changed_data);
+  f->supply.broken = FALSE;
+  supply_change (&f->supply);
   turn (f); /* no wait for the next try */
   assert_login (f);
-  f->credential.base.changed (f->credential.base.changed_data);
+  supply_change (&f->supply);
   fail (f, OBK_ERROR_TRANSIT_REFUSED); /* the one from before the change */
   turn (f);
   assert_login (f);
   fail (f, OBK_ERROR_TRANSIT_REFUSED);
   assert_next_login (f, 1);
   answer (f, "s.t1", LEASE, TRUE);
-  f->credential.base.changed (f->credential.base.changed_data);
+  supply_change (&f->supply);
   stand_in_advance (f->poller, 60 * SECOND);
   assert_idle (f); /* the token does not depend on it */
 }
@@ -438,6 +438,41 @@ test_login_timeout (Fixture *f, gconstpointer data)
   g_assert_cmpint (deadline_us, ==, obk_clock_boot_us () + 5 * SECOND);
 }
 
+/* The JWT takes its time, which counts as the login's. */
+static void
+test_slow_source (Fixture *f, gconstpointer data)
+{
+  g_auto (Asker) asker = { 0 };
+  gint64 begun_us = 0;
+
+  f->supply.slow = TRUE;
+  acquire (f, &asker);
+  obk_auth_start (f->auth);
+  turn (f);
+  begun_us = obk_clock_boot_us ();
+  g_assert_cmpint (f->supply.deadline_us, ==, begun_us + 5 * SECOND);
+  stand_in_advance (f->poller, 2 * SECOND);
+  g_assert_cmpuint (f->client->started + asker.calls, ==, 0);
+  supply_answer (&f->supply);
+  assert_login (f);
+  g_assert_cmpint (stand_in_call (f->client)->request.deadline_us, ==, begun_us + 5 * SECOND);
+  answer (f, "s.t1", LEASE, FALSE);
+  g_assert_cmpint (f->seen.ttl_seconds, ==, LEASE - 2);
+  turn (f);
+  assert_token (&asker, "s.t1");
+
+  stand_in_advance (f->poller, (LEASE - WINDOW) * SECOND);
+  supply_change (&f->supply); /* the one under way may have the old one */
+  f->supply.broken = TRUE;
+  supply_answer (&f->supply);
+  assert_seen (f, OBK_EVENT_AUTH_LOGIN, OBK_LOG_WARN, "credential_invalid");
+  turn (f);
+  g_assert_cmpuint (f->supply.fetches, ==, 3);
+  obk_auth_free (g_steal_pointer (&f->auth)); /* while it fetches */
+  g_assert_cmpuint (f->supply.cancelled, ==, 1);
+  g_assert_cmpuint (f->client->started, ==, 1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -454,6 +489,7 @@ main (int argc, char **argv)
   ADD ("login/limits", test_limits);
   ADD ("login/log-levels", test_log_levels);
   ADD ("login/credential", test_credential);
+  ADD ("login/slow-source", test_slow_source);
   ADD ("renewal/passes", test_renewal);
   ADD ("renewal/gives-too-little", test_renewal_gives_too_little);
   ADD ("renewal/towards-maximum", test_renewal_towards_maximum);
