@@ -45,6 +45,18 @@ static const char introduction[]
       "was\n"
       "given other `socket_directories`.\n";
 
+static const char values_introduction[]
+    = "\n# Values for `init`\n"
+      "\n"
+      "`bao-kms-provider init --values FILE` takes all fields above, and a section `setup`, which a configuration "
+      "does\n"
+      "not have. The same rules and messages hold; environment and options do not count, and the file may be readable "
+      "by\n"
+      "all. `data/init-values.example.yaml` is one; `bao-kms-provider init --schema` prints a JSON Schema. These "
+      "fields need\n"
+      "not be given there:\n"
+      "\n";
+
 static const char *
 type_name (ObkConfigType type)
 {
@@ -125,13 +137,13 @@ print_heading (const char *name, gsize length)
   printf ("\n| field | type | default | rule | meaning |\n|---|---|---|---|---|\n");
 }
 
-int
-main (void)
+/* The rows from @row up to @end */
+static void
+print_rows (gsize row, gsize end)
 {
   const char *last = NULL;
 
-  fputs (introduction, stdout);
-  for (gsize i = 0; i < obk_config_n_fields (); i++)
+  for (gsize i = row; i < end; i++)
     {
       const ObkConfigField *field = &obk_config_fields[i];
       gsize length = section_length (field->name);
@@ -143,5 +155,24 @@ main (void)
       printf ("| `%s` | %s | %s | %s | %s |\n", field->name, type_name (field->type), preset, rules, field->help);
       last = field->name;
     }
+}
+
+static void
+print_suggested (void)
+{
+  printf ("| field | default in a values file |\n|---|---|\n");
+  for (gsize i = 0; i < obk_config_n_fields (); i++)
+    if (obk_config_fields[i].suggested != NULL)
+      printf ("| `%s` | `%s` |\n", obk_config_fields[i].name, obk_config_fields[i].suggested);
+}
+
+int
+main (void)
+{
+  fputs (introduction, stdout);
+  print_rows (0, obk_config_n_fields ());
+  fputs (values_introduction, stdout);
+  print_suggested ();
+  print_rows (obk_config_n_fields (), obk_config_n_fields_of_values ());
   return fflush (stdout) == 0 ? 0 : 1;
 }

@@ -24,7 +24,7 @@ MAY_USE = {
     'main.c': ['cli'],
 }
 # Written into the build folder without a folder in their name; None: for everyone
-GENERATED = {'config-build.h': None, 'commit.h': 'cli', 'build-date.h': 'cli', 'schemas.h': 'cli'}
+GENERATED = {'config-build.h': None, 'commit.h': 'cli', 'build-date.h': 'cli', 'schemas.h': 'cli', 'init-files.h': 'cli'}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]*)"|<([^>]*)>)')
 

@@ -4,6 +4,9 @@
 
 #define OBK_PROGRAM "bao-kms-provider"
 #define OBK_DEFAULT_CONFIG "/etc/openbao-kms/config.yaml"
+#define OBK_DEFAULT_CA_FILE "/etc/openbao-kms/tls/ca.crt"
+#define OBK_DEFAULT_JWT_FILE "/var/lib/openbao-kms/identity.jwt"
+#define OBK_SOCKET_GROUP "openbao-kms-socket"
 #define OBK_DEFAULT_SOCKET "/run/openbao-kms/kms.sock"
 
 /* KMS v2 */

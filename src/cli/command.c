@@ -18,6 +18,7 @@
 static const ObkCommand *const commands[] = {
   &obk_command_config,
   &obk_command_config_schema,
+  &obk_command_init,
   &obk_command_policy_openbao,
   &obk_command_probe,
   &obk_command_recover_state,
@@ -67,6 +68,18 @@ obk_command_complain (const char *format, ...)
   fprintf (stderr, "%s: %s\n", OBK_PROGRAM, text);
 }
 
+void
+obk_command_complain_about_config (const GPtrArray *problems, const char *path, const GError *error)
+{
+  for (guint i = 0; i < problems->len; i++)
+    {
+      g_autofree char *line = obk_config_problem_format (g_ptr_array_index (problems, i), path);
+
+      fprintf (stderr, "%s\n", line);
+    }
+  obk_command_complain ("%s", error->message);
+}
+
 ObkConfig *
 obk_command_load_config (const ObkGlobals *given)
 {
@@ -75,16 +88,9 @@ obk_command_load_config (const ObkGlobals *given)
   g_autoptr (GError) error = NULL;
   ObkConfig *config = obk_config_load (path, &given->flags, &problems, &error);
 
-  if (config != NULL)
-    return config;
-  for (guint i = 0; i < problems->len; i++)
-    {
-      g_autofree char *line = obk_config_problem_format (g_ptr_array_index (problems, i), path);
-
-      fprintf (stderr, "%s\n", line);
-    }
-  obk_command_complain ("%s", error->message);
-  return NULL;
+  if (config == NULL)
+    obk_command_complain_about_config (problems, path, error);
+  return config;
 }
 
 /* @command: %NULL for the program as a whole */

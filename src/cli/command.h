@@ -41,6 +41,7 @@ extern const ObkCommand obk_command_serve;
 extern const ObkCommand obk_command_probe;
 extern const ObkCommand obk_command_config;
 extern const ObkCommand obk_command_config_schema;
+extern const ObkCommand obk_command_init;
 extern const ObkCommand obk_command_policy_openbao;
 extern const ObkCommand obk_command_recover_state;
 extern const ObkCommand obk_command_restore_versions;
@@ -55,6 +56,9 @@ int obk_command_main (int argc, char **argv);
 
 /* Loads the configuration, or prints every problem to standard error and returns %NULL (exit code 3). */
 ObkConfig *obk_command_load_config (const ObkGlobals *globals);
+
+/* Prints what is wrong with the file at @path to standard error: each problem, and @error's summary. */
+void obk_command_complain_about_config (const GPtrArray *problems, const char *path, const GError *error);
 
 /* Prints "bao-kms-provider: TEXT" to standard error. */
 void obk_command_complain (const char *format, ...) G_GNUC_PRINTF (1, 2);

@@ -40,7 +40,7 @@ condition_is_known (const ObkDraft *draft, ObkRequired required)
 static void
 check_required (ObkDraft *draft)
 {
-  for (gsize i = 0; i < obk_config_n_fields (); i++)
+  for (gsize i = 0; i < draft->n_rows; i++)
     {
       const ObkConfigField *field = &obk_config_fields[i];
       const char *condition = obk_condition_get (field->required)->text;
@@ -138,6 +138,47 @@ check_scopes (ObkDraft *draft)
 }
 
 static void
+check_login_mount (ObkDraft *draft, const char *name, const char *path)
+{
+  if (usable (draft, name) && path[0] != '\0' && !g_str_has_prefix (path, "auth/"))
+    obk_draft_complain (draft, name, "%s", _ ("must begin with \"auth/\", where OpenBao has its auth methods"));
+}
+
+/* Of a values file */
+static void
+check_setup (ObkDraft *draft)
+{
+  const ObkConfig *config = draft->config;
+  guint ways = (config->setup.jwt.jwks_url[0] != '\0') + (config->setup.jwt.discovery_url[0] != '\0')
+               + (config->setup.jwt.public_key_files[0] != NULL);
+
+  check_longer (draft, "setup.tokenTtl", config->setup.token_ttl_us, "auth.loginBeforeTokenExpiry",
+                config->auth.login_before_token_expiry_us);
+  check_longer (draft, "setup.kubernetes.timeout", config->setup.kubernetes.timeout_us, "openbao.timeout",
+                config->openbao.timeout_us);
+  if (usable (draft, "setup.tokenMaxTtl") && usable (draft, "setup.tokenTtl")
+      && config->setup.token_max_ttl_us < config->setup.token_ttl_us)
+    obk_draft_complain (draft, "setup.tokenMaxTtl", "%s", _ ("must not be less than setup.tokenTtl"));
+  if (ways > 1)
+    obk_draft_complain (draft, "setup.jwt.jwksUrl", "%s",
+                        _ ("only one of setup.jwt.jwksUrl, discoveryUrl and publicKeyFiles can be used"));
+  if (usable (draft, "transit.keyIdScope.providerName") && strchr (config->transit.scope.provider_name, ':') != NULL)
+    obk_draft_complain (draft, "transit.keyIdScope.providerName", "%s",
+                        _ ("must not hold \":\", which ends the name in what the API server stores"));
+  check_login_mount (draft, "auth.jwt.mountPath", config->auth.jwt.mount_path);
+  check_login_mount (draft, "auth.cert.mountPath", config->auth.cert.mount_path);
+  if (!usable (draft, "auth.method") || config->auth.method != OBK_AUTH_CERT)
+    return;
+  if (usable (draft, "auth.cert.name") && config->auth.cert.name[0] == '\0')
+    obk_draft_complain (draft, "auth.cert.name", "%s", _ ("is missing; it becomes the role's name"));
+  if (config->setup.cert.common_names[0] == NULL && config->setup.cert.dns_sans[0] == NULL
+      && config->setup.cert.uri_sans[0] == NULL && usable (draft, "setup.cert.commonNames")
+      && usable (draft, "setup.cert.dnsSans") && usable (draft, "setup.cert.uriSans"))
+    obk_draft_complain (draft, "setup.cert.commonNames", "%s",
+                        _ ("is missing; one of commonNames, dnsSans and uriSans says who may log in"));
+}
+
+static void
 resolve (ObkDraft *draft)
 {
   ObkConfig *config = draft->config;
@@ -160,5 +201,7 @@ obk_draft_check (ObkDraft *draft)
   check_correlation (draft);
   check_pkcs11 (draft);
   check_scopes (draft);
+  if (draft->n_rows > obk_config_n_fields ())
+    check_setup (draft);
   resolve (draft);
 }

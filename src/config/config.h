@@ -178,6 +178,43 @@ typedef struct
     } debug_correlation;
   } logging;
 
+  /* What `init` needs beside; only of a values file (obk_config_load_values()). */
+  struct
+  {
+    char *policy_name;
+    gint64 token_ttl_us;
+    gint64 token_max_ttl_us;
+
+    struct
+    {
+      GStrv subjects;
+      char *jwks_url;
+      char *discovery_url;
+      GStrv public_key_files;
+      char *ca_cert_file;
+    } jwt;
+
+    struct
+    {
+      char *ca_cert_file;
+      GStrv common_names;
+      GStrv dns_sans;
+      GStrv uri_sans;
+    } cert;
+
+    struct
+    {
+      GStrv resources; /* empty: secrets */
+      gint64 timeout_us;
+    } kubernetes;
+
+    struct
+    {
+      guint uid;
+      guint gid;
+    } pod;
+  } setup;
+
   guint8 *origins; /* of ObkOrigin, one for each row of the field table */
 } ObkConfig;
 
@@ -225,6 +262,14 @@ ObkConfig *obk_config_load (const char *path, const ObkConfigFlags *flags, GPtrA
 /* The same of a text. Returns: (transfer full): the configuration, or %NULL with at least one problem */
 ObkConfig *obk_config_parse (const char *text, gsize length, const ObkConfigFlags *flags, GPtrArray **problems);
 void obk_config_free (ObkConfig *config);
+
+/**
+ * obk_config_load_values:
+ *
+ * Like obk_config_load() for the file that `init` makes a configuration from: the fields of the configuration, of which
+ * some need not be given, and the section "setup". Neither flags nor the environment count, and others may read it.
+ */
+ObkConfig *obk_config_load_values (const char *path, GPtrArray **problems, GError **error);
 
 /* Returns: "PATH:LINE:COLUMN: FIELD: TEXT", or "--flag: FIELD: TEXT" (transfer full) */
 char *obk_config_problem_format (const ObkConfigProblem *problem, const char *path);

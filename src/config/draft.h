@@ -29,6 +29,7 @@ typedef struct
   ObkConfig *config;
   const ObkYaml *root; /* (nullable) */
   GPtrArray *problems;
+  gsize n_rows;      /* of the document that is read: the configuration, or a values file */
   ObkDraftRow *rows; /* one for each field */
 } ObkDraft;
 

@@ -15,6 +15,8 @@
 #define DURATION(at, least) .type = OBK_TYPE_DURATION, AT (at), .min = (least)
 #define CHOICE(at, list) .type = OBK_TYPE_CHOICE, AT (at), .choices = (list)
 
+#define N_OF_VALUES 16 /* rows at the end that are of values files alone */
+
 #define POSITIVE 1 /* microsecond */
 #define ANY 0
 
@@ -31,14 +33,14 @@ static const char *const log_formats[] = { "json", "text", "journal", NULL };
 
 const ObkConfigField obk_config_fields[] = {
   { "configVersion", STRING (config_version), .required = OBK_REQUIRED_ALWAYS, .choices = config_versions,
-    .help = "Version of this file's format." },
+    .suggested = "v1alpha1", .help = "Version of this file's format." },
 
   { "server.socketPath", STRING (server.socket_path), .preset = OBK_DEFAULT_SOCKET, .rule = &obk_rule_socket_path,
     .help = "Unix socket that the API server calls." },
   { "server.socketMode", .type = OBK_TYPE_MODE, AT (server.socket_mode), .preset = "0660",
     .help = "Permissions of the socket." },
   { "server.socketGroup", STRING (server.socket_group), .required = OBK_REQUIRED_ALWAYS, .rule = &obk_rule_group,
-    .help = "Group of the socket; its members may call." },
+    .suggested = OBK_SOCKET_GROUP, .help = "Group of the socket; its members may call." },
   { "server.allowedUids", .type = OBK_TYPE_UIDS, AT (server.allowed_uids), .max = 64,
     .help = "When given, only these users and the service's own may call, root not among them unless listed." },
   { "server.metricsAddress", STRING (server.metrics_address), .preset = "127.0.0.1:8081",
@@ -60,6 +62,7 @@ const ObkConfigField obk_config_fields[] = {
   { "openbao.namespace", STRING (openbao.namespace), .rule = &obk_rule_namespace,
     .help = "OpenBao namespace of the Transit mount and the login." },
   { "openbao.caCertFile", STRING (openbao.ca_cert_file), .required = OBK_REQUIRED_ALWAYS, .rule = &obk_rule_credential,
+    .suggested = OBK_DEFAULT_CA_FILE,
     .help
     = "PEM file of the certificate authorities that OpenBao's certificate may come from; nothing else is trusted." },
   { "openbao.tlsServerName", STRING (openbao.tls_server_name), .required = OBK_REQUIRED_ALWAYS,
@@ -81,11 +84,11 @@ const ObkConfigField obk_config_fields[] = {
 
   { "auth.jwt.source", CHOICE (auth.jwt.source, jwt_sources), .preset = "file", .help = "Where the JWT comes from." },
   { "auth.jwt.mountPath", STRING (auth.jwt.mount_path), .required = OBK_REQUIRED_JWT, .rule = &obk_rule_mount_path,
-    .help = "Path of the JWT auth method, as `auth/jwt`." },
+    .suggested = "auth/jwt", .help = "Path of the JWT auth method, as `auth/jwt`." },
   { "auth.jwt.role", STRING (auth.jwt.role), .required = OBK_REQUIRED_JWT, .rule = &obk_rule_identifier,
-    .help = "Role to log in with." },
+    .suggested = OBK_PROGRAM, .help = "Role to log in with." },
   { "auth.jwt.jwtFile", STRING (auth.jwt.jwt_file), .required = OBK_REQUIRED_JWT_FILE, .rule = &obk_rule_credential,
-    .help = "File with the JWT; read anew for each login." },
+    .suggested = OBK_DEFAULT_JWT_FILE, .help = "File with the JWT; read anew for each login." },
   { "auth.jwt.minRemainingTtl", DURATION (auth.jwt.min_remaining_ttl_us, POSITIVE), .preset = "2m",
     .help = "A JWT that expires sooner is not sent." },
   { "auth.jwt.clockSkewLeeway", DURATION (auth.jwt.clock_skew_leeway_us, ANY), .preset = "30s",
@@ -196,10 +199,53 @@ const ObkConfigField obk_config_fields[] = {
     .note = "when enabled, more than 0s and at most 1h", .help = "How long after the start that lasts." },
   { "logging.debugCorrelation.incidentId", STRING (logging.debug_correlation.incident_id), .rule = &obk_rule_printable,
     .note = "when enabled, 1 to 64 characters", .help = "What the logs are wanted for; logged with them." },
+
+  { "setup.policyName", STRING (setup.policy_name), .preset = OBK_PROGRAM, .rule = &obk_rule_key_name,
+    .help = "Name of the provider's policy in OpenBao." },
+  { "setup.tokenTtl", DURATION (setup.token_ttl_us, POSITIVE), .preset = "1h",
+    .note = "more than `auth.loginBeforeTokenExpiry`", .help = "Life of the provider's token until it is renewed." },
+  { "setup.tokenMaxTtl", DURATION (setup.token_max_ttl_us, POSITIVE), .preset = "24h",
+    .note = "not less than `setup.tokenTtl`",
+    .help = "Life of the provider's token with all its renewals; then the provider logs in anew." },
+  { "setup.jwt.subjects", STRINGS (setup.jwt.subjects), .required = OBK_REQUIRED_JWT, .rule = &obk_rule_identifier,
+    .max = 64, .note = "none twice", .help = "Subjects whose JWTs may log in: one for each control-plane node." },
+  { "setup.jwt.jwksUrl", STRING (setup.jwt.jwks_url), .rule = &obk_rule_token_url,
+    .help = "Where OpenBao finds the issuer's keys; only for an auth method that is not configured yet." },
+  { "setup.jwt.discoveryUrl", STRING (setup.jwt.discovery_url), .rule = &obk_rule_token_url,
+    .note = "not with `setup.jwt.jwksUrl`", .help = "The issuer's OpenID Connect discovery URL, instead." },
+  { "setup.jwt.publicKeyFiles", STRINGS (setup.jwt.public_key_files), .rule = &obk_rule_absolute_path, .max = 16,
+    .note = "not with one of the URLs",
+    .help = "PEM files of the issuer's public keys, instead; read by the administrator's script." },
+  { "setup.jwt.caCertFile", STRING (setup.jwt.ca_cert_file), .rule = &obk_rule_absolute_path,
+    .help = "PEM file of the authorities of these URLs; read by the administrator's script." },
+  { "setup.cert.caCertFile", STRING (setup.cert.ca_cert_file), .required = OBK_REQUIRED_CERT,
+    .rule = &obk_rule_absolute_path,
+    .help = "PEM file of the authority of the client certificates; read by the administrator's script." },
+  { "setup.cert.commonNames", STRINGS (setup.cert.common_names), .rule = &obk_rule_identifier, .max = 64,
+    .note = "none twice", .help = "Common names of the client certificates that may log in." },
+  { "setup.cert.dnsSans", STRINGS (setup.cert.dns_sans), .rule = &obk_rule_identifier, .max = 64, .note = "none twice",
+    .help = "DNS names of the client certificates that may log in." },
+  { "setup.cert.uriSans", STRINGS (setup.cert.uri_sans), .rule = &obk_rule_identifier, .max = 64, .note = "none twice",
+    .help = "URI names of the client certificates that may log in." },
+  { "setup.kubernetes.resources", STRINGS (setup.kubernetes.resources), .rule = &obk_rule_identifier, .max = 64,
+    .note = "none twice",
+    .help = "Resources to encrypt, as an EncryptionConfiguration names them; secrets without it." },
+  { "setup.kubernetes.timeout", DURATION (setup.kubernetes.timeout_us, POSITIVE), .preset = "3s",
+    .note = "more than `openbao.timeout`", .help = "How long an API server waits for the provider." },
+  { "setup.pod.uid", INTEGER (setup.pod.uid, 1, G_MAXINT32), .preset = "65532",
+    .help = "User of the static pod; owns the state directory on the node." },
+  { "setup.pod.gid", INTEGER (setup.pod.gid, 1, G_MAXINT32), .preset = "65532",
+    .help = "Group of the static pod; may read configuration and credentials on the node." },
 };
+
+gsize
+obk_config_n_fields_of_values (void)
+{
+  return G_N_ELEMENTS (obk_config_fields);
+}
 
 gsize
 obk_config_n_fields (void)
 {
-  return G_N_ELEMENTS (obk_config_fields);
+  return G_N_ELEMENTS (obk_config_fields) - N_OF_VALUES;
 }

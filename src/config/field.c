@@ -22,7 +22,7 @@ static const ObkCondition conditions[OBK_REQUIRED_LAST] = {
 const ObkConfigField *
 obk_config_field_find (const char *name)
 {
-  for (gsize i = 0; i < obk_config_n_fields (); i++)
+  for (gsize i = 0; i < obk_config_n_fields_of_values (); i++)
     if (strcmp (obk_config_fields[i].name, name) == 0)
       return &obk_config_fields[i];
   return NULL;
@@ -79,7 +79,9 @@ below (const char *name, const char *section)
 gboolean
 obk_config_children_next (ObkConfigChildren *children)
 {
-  for (; children->row < obk_config_n_fields (); children->row++)
+  gsize end = children->end > 0 ? children->end : obk_config_n_fields ();
+
+  for (; children->row < end; children->row++)
     {
       const ObkConfigField *field = &obk_config_fields[children->row];
       const char *rest = below (field->name, children->section);
@@ -103,9 +105,9 @@ obk_config_children_next (ObkConfigChildren *children)
 }
 
 gboolean
-obk_config_is_section (const char *name)
+obk_config_is_section (const char *name, gsize end)
 {
-  for (gsize i = 0; i < obk_config_n_fields (); i++)
+  for (gsize i = 0; i < end; i++)
     if (below (obk_config_fields[i].name, name) != NULL)
       return TRUE;
   return FALSE;

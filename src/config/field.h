@@ -56,13 +56,16 @@ typedef struct
   const ObkConfigRule *rule;  /* (nullable): of a string, or of each of a list's */
   const char *const *choices; /* (nullable): %NULL-ended; of a choice, or of a string that is one */
   gint64 min, max;            /* an integer; a duration in microseconds; how many a list may hold; max 0: no limit */
+  const char *suggested;      /* (nullable): in a values file, the default of a field that has none */
   const char *note;           /* (nullable): a rule that goes beyond the field itself */
   const char *help;           /* what it is, one sentence */
 } ObkConfigField;
 
 /* The table, in the order of the reference page. The members of a section stand together. */
 extern const ObkConfigField obk_config_fields[];
+/* How many rows are of the configuration; the rest, of the section "setup", are of values files alone. */
 gsize obk_config_n_fields (void);
+gsize obk_config_n_fields_of_values (void);
 
 /* Returns: (nullable): the row */
 const ObkConfigField *obk_config_field_find (const char *name);
@@ -76,6 +79,7 @@ gboolean obk_condition_holds (ObkRequired required, const ObkConfig *config);
 typedef struct
 {
   const char *section;
+  gsize end; /* rows to go through; 0: those of the configuration */
   gsize row;
   char *name;                  /* the full name; for "server" the top's first is "server" */
   const char *leaf;            /* its last part */
@@ -84,6 +88,7 @@ typedef struct
 
 /* Returns: FALSE, and frees the name, at the end */
 gboolean obk_config_children_next (ObkConfigChildren *children);
-gboolean obk_config_is_section (const char *name);
+/* @end: how many rows to look at */
+gboolean obk_config_is_section (const char *name, gsize end);
 
 G_END_DECLS

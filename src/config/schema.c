@@ -109,76 +109,79 @@ write_type (ObkCanonicalJson *json, const ObkConfigField *field)
 }
 
 static void
-write_default (ObkCanonicalJson *json, const ObkConfigField *field)
+write_default (ObkCanonicalJson *json, const ObkConfigField *field, const char *preset)
 {
-  if (field->preset == NULL)
+  if (preset == NULL)
     return;
   if (field->type == OBK_TYPE_INTEGER)
-    obk_canonical_json_int (json, "default", g_ascii_strtoll (field->preset, NULL, 10));
+    obk_canonical_json_int (json, "default", g_ascii_strtoll (preset, NULL, 10));
   else if (field->type == OBK_TYPE_BOOLEAN)
-    obk_canonical_json_boolean (json, "default", strcmp (field->preset, "true") == 0);
+    obk_canonical_json_boolean (json, "default", strcmp (preset, "true") == 0);
   else
-    obk_canonical_json_string (json, "default", field->preset);
+    obk_canonical_json_string (json, "default", preset);
 }
 
 static void
-write_field (ObkCanonicalJson *json, const char *name, const ObkConfigField *field)
+write_field (ObkCanonicalJson *json, const char *name, const ObkConfigField *field, gsize end)
 {
+  const char *suggested = end > obk_config_n_fields () ? field->suggested : NULL;
+
   obk_canonical_json_begin_object (json, name);
   obk_canonical_json_string (json, "description", field->help);
   write_type (json, field);
-  write_default (json, field);
+  write_default (json, field, suggested != NULL ? suggested : field->preset);
   obk_canonical_json_end_object (json);
 }
 
-/* Whether @name is a field, or a section with a field, that is required so */
+/* Whether @name is a field, or a section with a field, that is required so. @end: rows of the document */
 static gboolean
-has_required (const char *name, ObkRequired required)
+has_required (const char *name, ObkRequired required, gsize end)
 {
   gsize length = strlen (name);
+  gboolean values = end > obk_config_n_fields ();
 
-  for (gsize i = 0; i < obk_config_n_fields (); i++)
+  for (gsize i = 0; i < end; i++)
     {
       const ObkConfigField *field = &obk_config_fields[i];
 
-      if (field->required == required && strncmp (field->name, name, length) == 0
-          && (field->name[length] == '.' || field->name[length] == '\0'))
+      if (field->required == required && !(values && field->suggested != NULL)
+          && strncmp (field->name, name, length) == 0 && (field->name[length] == '.' || field->name[length] == '\0'))
         return TRUE;
     }
   return FALSE;
 }
 
 static void
-write_required (ObkCanonicalJson *json, const char *section, ObkRequired required)
+write_required (ObkCanonicalJson *json, const char *section, ObkRequired required, gsize end)
 {
-  ObkConfigChildren children = { .section = section };
+  ObkConfigChildren children = { .section = section, .end = end };
 
   obk_canonical_json_begin_array (json, "required");
   while (obk_config_children_next (&children))
-    if (has_required (children.name, required))
+    if (has_required (children.name, required, end))
       obk_canonical_json_string (json, NULL, children.leaf);
   obk_canonical_json_end_array (json);
 }
 
 /* The members of an object with all the fields of @section */
 static void
-write_section (ObkCanonicalJson *json, const char *section)
+write_section (ObkCanonicalJson *json, const char *section, gsize end)
 {
-  ObkConfigChildren children = { .section = section };
+  ObkConfigChildren children = { .section = section, .end = end };
 
   obk_canonical_json_string (json, "type", "object");
   obk_canonical_json_boolean (json, "additionalProperties", FALSE);
-  write_required (json, section, OBK_REQUIRED_ALWAYS);
+  write_required (json, section, OBK_REQUIRED_ALWAYS, end);
   obk_canonical_json_begin_object (json, "properties");
   while (obk_config_children_next (&children))
     {
       if (children.field != NULL)
         {
-          write_field (json, children.leaf, children.field);
+          write_field (json, children.leaf, children.field, end);
           continue;
         }
       obk_canonical_json_begin_object (json, children.leaf);
-      write_section (json, children.name);
+      write_section (json, children.name, end);
       obk_canonical_json_end_object (json);
     }
   obk_canonical_json_end_object (json);
@@ -186,18 +189,18 @@ write_section (ObkCanonicalJson *json, const char *section)
 
 /* The members of an object that demands what is @required below @section */
 static void
-write_demand (ObkCanonicalJson *json, const char *section, ObkRequired required)
+write_demand (ObkCanonicalJson *json, const char *section, ObkRequired required, gsize end)
 {
-  ObkConfigChildren children = { .section = section };
+  ObkConfigChildren children = { .section = section, .end = end };
 
-  write_required (json, section, required);
+  write_required (json, section, required, end);
   obk_canonical_json_begin_object (json, "properties");
   while (obk_config_children_next (&children))
     {
-      if (children.field != NULL || !has_required (children.name, required))
+      if (children.field != NULL || !has_required (children.name, required, end))
         continue;
       obk_canonical_json_begin_object (json, children.leaf);
-      write_demand (json, children.name, required);
+      write_demand (json, children.name, required, end);
       obk_canonical_json_end_object (json);
     }
   obk_canonical_json_end_object (json);
@@ -230,7 +233,7 @@ write_equals (ObkCanonicalJson *json, const ObkConfigEquals *equals)
 }
 
 static void
-write_condition (ObkCanonicalJson *json, ObkRequired required)
+write_condition (ObkCanonicalJson *json, ObkRequired required, gsize end)
 {
   const ObkCondition *condition = obk_condition_get (required);
 
@@ -243,26 +246,38 @@ write_condition (ObkCanonicalJson *json, ObkRequired required)
   obk_canonical_json_end_array (json);
   obk_canonical_json_end_object (json);
   obk_canonical_json_begin_object (json, "then");
-  write_demand (json, "", required);
+  write_demand (json, "", required, end);
   obk_canonical_json_end_object (json);
   obk_canonical_json_end_object (json);
 }
 
-char *
-obk_config_schema (void)
+static char *
+write_schema (const char *title, gsize end)
 {
   g_autoptr (ObkCanonicalJson) json = obk_canonical_json_new (2);
   g_autofree char *text = NULL;
 
   obk_canonical_json_begin_object (json, NULL);
   obk_canonical_json_string (json, "$schema", DRAFT);
-  obk_canonical_json_string (json, "title", "Configuration of bao-kms-provider");
-  write_section (json, "");
+  obk_canonical_json_string (json, "title", title);
+  write_section (json, "", end);
   obk_canonical_json_begin_array (json, "allOf");
   for (ObkRequired required = OBK_REQUIRED_ALWAYS + 1; required < OBK_REQUIRED_LAST; required++)
-    write_condition (json, required);
+    write_condition (json, required, end);
   obk_canonical_json_end_array (json);
   obk_canonical_json_end_object (json);
   text = obk_canonical_json_steal (json, NULL);
   return g_strconcat (text, "\n", NULL);
+}
+
+char *
+obk_config_schema (void)
+{
+  return write_schema ("Configuration of bao-kms-provider", obk_config_n_fields ());
+}
+
+char *
+obk_config_schema_of_values (void)
+{
+  return write_schema ("Values for bao-kms-provider init", obk_config_n_fields_of_values ());
 }

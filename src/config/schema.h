@@ -17,4 +17,7 @@ G_BEGIN_DECLS
  */
 char *obk_config_schema (void);
 
+/* The same of the values file of `init`: fields that have a default there are not required. */
+char *obk_config_schema_of_values (void);
+
 G_END_DECLS

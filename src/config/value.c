@@ -244,26 +244,31 @@ obk_value_clear (const ObkConfigField *field, ObkConfig *config)
     g_clear_pointer ((GArray **)at, g_array_unref);
 }
 
-static char *
-list_text (const ObkConfigField *field, gconstpointer at)
+GStrv
+obk_value_to_items (const ObkConfigField *field, const ObkConfig *config)
 {
-  GString *text = g_string_new ("[");
+  gconstpointer at = place (field, config);
+  const GArray *uids = NULL;
+  GStrv items = NULL;
+
+  g_return_val_if_fail (obk_config_type_is_list (field->type), NULL);
 
   if (field->type == OBK_TYPE_STRINGS)
-    {
-      g_autofree char *joined = g_strjoinv (", ", *(const GStrv *)at);
+    return g_strdupv (*(const GStrv *)at);
+  uids = *(GArray *const *)at;
+  items = g_new0 (char *, uids->len + 1);
+  for (guint i = 0; i < uids->len; i++)
+    items[i] = g_strdup_printf ("%u", g_array_index (uids, guint32, i));
+  return items;
+}
 
-      g_string_append (text, joined);
-    }
-  else
-    {
-      const GArray *uids = *(GArray *const *)at;
+static char *
+list_text (const ObkConfigField *field, const ObkConfig *config)
+{
+  g_auto (GStrv) items = obk_value_to_items (field, config);
+  g_autofree char *joined = g_strjoinv (", ", items);
 
-      for (guint i = 0; i < uids->len; i++)
-        g_string_append_printf (text, "%s%u", i > 0 ? ", " : "", g_array_index (uids, guint32, i));
-    }
-  g_string_append_c (text, ']');
-  return g_string_free (text, FALSE);
+  return g_strdup_printf ("[%s]", joined);
 }
 
 char *
@@ -287,7 +292,7 @@ obk_value_to_text (const ObkConfigField *field, const ObkConfig *config)
       return g_strdup_printf ("%04o", *(const guint *)at);
     case OBK_TYPE_STRINGS:
     case OBK_TYPE_UIDS:
-      return list_text (field, at);
+      return list_text (field, config);
     }
   g_return_val_if_reached (NULL);
 }

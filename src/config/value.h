@@ -29,6 +29,8 @@ void obk_value_clear (const ObkConfigField *field, ObkConfig *config);
 
 /* Returns: (transfer full): as it would be written in the file; a list as "[a, b]" */
 char *obk_value_to_text (const ObkConfigField *field, const ObkConfig *config);
+/* Returns: (transfer full): the texts of a list's items */
+GStrv obk_value_to_items (const ObkConfigField *field, const ObkConfig *config);
 void obk_value_to_json (const ObkConfigField *field, const ObkConfig *config, ObkCanonicalJson *json, const char *name);
 /* Whether there is nothing in it: an empty string or list, an integer that was never given */
 gboolean obk_value_is_empty (const ObkConfigField *field, const ObkConfig *config);

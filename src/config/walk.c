@@ -22,7 +22,7 @@ complain_unknown (ObkDraft *draft, const char *section, const char *path, const 
 {
   g_autoptr (GPtrArray) near = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GString) advice = g_string_new (NULL);
-  ObkConfigChildren children = { .section = section };
+  ObkConfigChildren children = { .section = section, .end = draft->n_rows };
   const char *nearest = NULL;
 
   while (obk_config_children_next (&children))
@@ -31,7 +31,7 @@ complain_unknown (ObkDraft *draft, const char *section, const char *path, const 
   nearest = obk_suggestion (node->key, (const char *const *)near->pdata);
   if (nearest != NULL)
     g_string_printf (advice, _ ("; did you mean \"%s%s%s\"?"), section, section[0] != '\0' ? "." : "", nearest);
-  for (gsize i = 0; i < obk_config_n_fields () && nearest == NULL; i++)
+  for (gsize i = 0; i < draft->n_rows && nearest == NULL; i++)
     {
       const char *const leaf[] = { strrchr (obk_config_fields[i].name, '.'), NULL };
 
@@ -179,10 +179,19 @@ refuse_section (ObkDraft *draft, const char *section, const ObkYaml *node)
 
   if (!node->refused)
     complain_at (draft, section, node, _ ("must be a section with fields"));
-  for (gsize i = 0; i < obk_config_n_fields (); i++)
+  for (gsize i = 0; i < draft->n_rows; i++)
     if (length == 0
         || (strncmp (obk_config_fields[i].name, section, length) == 0 && obk_config_fields[i].name[length] == '.'))
       draft->rows[i].state = OBK_DRAFT_INVALID;
+}
+
+/* Returns: (nullable): the row, if it is of the document that is read */
+static const ObkConfigField *
+find_field (const ObkDraft *draft, const char *path)
+{
+  const ObkConfigField *field = obk_config_field_find (path);
+
+  return field != NULL && obk_config_field_row (field) < draft->n_rows ? field : NULL;
 }
 
 static void
@@ -199,11 +208,11 @@ read_section (ObkDraft *draft, const char *section, const ObkYaml *node)
     {
       const ObkYaml *child = g_ptr_array_index (node->children, i);
       g_autofree char *path = g_strconcat (section, section[0] != '\0' ? "." : "", child->key, NULL);
-      const ObkConfigField *field = strchr (child->key, '.') == NULL ? obk_config_field_find (path) : NULL;
+      const ObkConfigField *field = strchr (child->key, '.') == NULL ? find_field (draft, path) : NULL;
 
       if (field != NULL)
         read_field (draft, field, child);
-      else if (strchr (child->key, '.') == NULL && obk_config_is_section (path))
+      else if (strchr (child->key, '.') == NULL && obk_config_is_section (path, draft->n_rows))
         read_section (draft, path, child);
       else
         complain_unknown (draft, section, path, child);

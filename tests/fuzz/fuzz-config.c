@@ -5,10 +5,29 @@
 #include "config/config.h"
 #include "config/field.h"
 #include "config/value.h"
+#include "config/yaml-text.h"
 
 #include <string.h>
 
 #define MAX_LINE 800
+
+/* What was taken is taken for the same when it is written out as a file. */
+static void
+check_text (const ObkConfig *config)
+{
+  g_autofree char *text = obk_yaml_text_of_config (config);
+  g_autoptr (GPtrArray) problems = NULL;
+  g_autoptr (ObkConfig) again = obk_config_parse (text, strlen (text), NULL, &problems);
+
+  g_assert_nonnull (again);
+  for (gsize i = 0; i < obk_config_n_fields (); i++)
+    {
+      g_autofree char *before = obk_value_to_text (&obk_config_fields[i], config);
+      g_autofree char *after = obk_value_to_text (&obk_config_fields[i], again);
+
+      g_assert_cmpstr (after, ==, before);
+    }
+}
 
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
@@ -28,6 +47,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
       g_assert_cmpuint (problem->line, >, 0);
       g_assert_cmpuint (problem->column, >, 0);
     }
+  if (config != NULL)
+    check_text (config);
   /* What was taken is taken again when it is written out as "config" shows it. */
   for (gsize i = 0; config != NULL && i < obk_config_n_fields (); i++)
     {
