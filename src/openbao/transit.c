@@ -95,7 +95,7 @@ encrypt_body (guint32 key_version, gconstpointer plaintext, gsize length, const 
   append_text (body, version);
   append_text (body, number);
   append_text (body, rest);
-  append_escaped (body, associated_data);
+  append_text (body, associated_data);
   append_text (body, "\"}");
   return body;
 }
@@ -110,7 +110,7 @@ decrypt_body (const char *ciphertext, const char *associated_data)
   append_text (body, start);
   append_escaped (body, ciphertext);
   append_text (body, rest);
-  append_escaped (body, associated_data);
+  append_text (body, associated_data);
   append_text (body, "\"}");
   return body;
 }
