@@ -165,7 +165,7 @@ check_place (const char *at, const char *path, gboolean *is_empty, GError **erro
   return check_dead (at, path, error);
 }
 
-/* Returns: (transfer full): a path beside @path and no longer than that */
+/* Returns: (transfer full): another path beside @path, no longer than that */
 static char *
 make_temporary_path (const char *path)
 {
@@ -174,9 +174,13 @@ make_temporary_path (const char *path)
   g_autofree char *name = g_path_get_basename (path);
   gsize length = MIN (strlen (name), TEMPORARY_NAME_LENGTH);
 
-  for (gsize i = 0; i < length; i++)
-    name[i] = i == 0 && length > 1 ? '.' : letters[g_random_int_range (0, sizeof letters - 1)];
-  name[length] = '\0';
+  do
+    {
+      for (gsize i = 0; i < length; i++)
+        name[i] = i == 0 && length > 1 ? '.' : letters[g_random_int_range (0, sizeof letters - 1)];
+      name[length] = '\0';
+    }
+  while (g_str_has_suffix (path, name) && path[strlen (path) - length - 1] == '/');
   return g_build_filename (parent, name, NULL);
 }
 
