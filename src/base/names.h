@@ -69,6 +69,7 @@
 #define OBK_FIELD_SUPPRESSED "suppressed" /* identical records held back since the last one */
 #define OBK_FIELD_COMPONENT "component"   /* the library that a message comes from */
 #define OBK_FIELD_ADDRESS_INDEX "address_index"
+#define OBK_FIELD_ADDRESS "address" /* where metrics or health are served */
 #define OBK_FIELD_PATH "path"
 #define OBK_FIELD_UID "uid"
 #define OBK_FIELD_GID "gid"
@@ -79,6 +80,20 @@
 #define OBK_FIELD_IMPACT "impact" /* of a finding: cryptographic_safety or api_server_availability */
 #define OBK_STATUS_OK "ok"
 #define OBK_STATUS_ERROR "error"
+
+/* The methods of the KMS service: log field "operation", metric label "method" */
+#define OBK_METHOD_NAME_STATUS "status"
+#define OBK_METHOD_NAME_ENCRYPT "encrypt"
+#define OBK_METHOD_NAME_DECRYPT "decrypt"
+
+/* Values of metric labels (base/metric.h has the metrics) */
+#define OBK_OBSERVATION_LAGGING "lagging"
+#define OBK_AAD_REASON_ANNOTATION_INVALID "annotation_invalid"
+#define OBK_AAD_REASON_MISMATCH "aad_mismatch"
+#define OBK_AAD_REASON_TAG "authentication_tag"
+#define OBK_KEY_ID_REASON_MALFORMED "key_id_malformed"
+#define OBK_KEY_ID_REASON_UNKNOWN "key_id_unknown"
+#define OBK_KEY_ID_REASON_REFRESH_FAILED "key_metadata_refresh_failed"
 
 /* Why Status is unhealthy (spec observability.md, "Health") */
 #define OBK_REASON_STATE_UNAVAILABLE "state_unavailable"

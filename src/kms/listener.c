@@ -2,47 +2,36 @@
 /* The listening socket and who may connect to it. */
 #include "kms/listener.h"
 
-#include "base/clock.h"
+#include "base/door.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/names.h"
+#include "base/socket-file.h"
 #include "config-build.h"
 #include "kms/peer.h"
-#include "kms/socket-file.h"
 
 #include <systemd/sd-daemon.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MAX_ACCEPTED_AT_ONCE 64 /* then others of the main loop have their turn */
-#define RETRY_US (G_USEC_PER_SEC / 5)
 #define GROUP_BUFFER_STEP 4096
 #define MAX_GROUP_BUFFER (1024 * 1024)
-
-/* One socket; systemd may pass several. */
-typedef struct
-{
-  ObkListener *listener;
-  ObkWatch watch;
-  ObkTimer again; /* when there was more to do than we could */
-} Door;
 
 struct _ObkListener
 {
   ObkPoller *poller;
   ObkListenerAccepted accepted;
   gpointer user_data;
-  GPtrArray *doors;    /* of Door */
+  GPtrArray *doors;    /* of ObkDoor: systemd may pass several sockets */
+  GArray *passed;      /* of int: what systemd passed */
   ObkSocketFile *file; /* %NULL when the sockets are systemd's */
   guint32 *allowed_uids;
   ObkPeerPolicy policy;
-  guint64 refused_peers;
-  guint64 stale_removed;
 };
 
 /* The socket group */
@@ -108,8 +97,9 @@ log_trouble (const char *detail, const GError *error)
 }
 
 static void
-judge (ObkListener *listener, int fd)
+judge (int fd, gpointer user_data)
 {
+  ObkListener *listener = user_data;
   g_auto (ObkPeer) peer = { 0 };
   g_autoptr (GError) error = NULL;
 
@@ -122,77 +112,18 @@ judge (ObkListener *listener, int fd)
     }
   else
     log_refused (&peer);
-  listener->refused_peers++;
+  obk_metric_count (OBK_METRIC_PEER_REFUSED, NULL, NULL);
   close (fd);
-}
-
-/* Whether accept() failed of the one connection, which has gone, and not of the socket or of us. */
-static gboolean
-is_of_connection (int failure)
-{
-  return failure == EINTR || failure == ECONNABORTED || failure == EPROTO || failure == EPERM;
-}
-
-static void
-accept_more (Door *door)
-{
-  ObkListener *listener = door->listener;
-
-  for (guint i = 0; i < MAX_ACCEPTED_AT_ONCE; i++)
-    {
-      int fd = accept4 (door->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-      if (fd >= 0)
-        judge (listener, fd);
-      else if (errno == EAGAIN)
-        return;
-      else if (!is_of_connection (errno))
-        {
-          g_autoptr (GError) error
-              = g_error_new (OBK_ERROR, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot accept: %s", g_strerror (errno));
-
-          log_trouble ("clients have to wait", error); /* most likely there are no descriptors left */
-          obk_poller_set_timer (listener->poller, &door->again, obk_clock_boot_us () + RETRY_US);
-          return;
-        }
-    }
-  obk_poller_set_timer (listener->poller, &door->again, obk_clock_boot_us ());
-}
-
-static void
-door_ready (ObkWatch *watch, guint32 events)
-{
-  accept_more (OBK_CONTAINER_OF (watch, Door, watch));
-}
-
-static void
-door_again (ObkTimer *timer)
-{
-  accept_more (OBK_CONTAINER_OF (timer, Door, again));
 }
 
 static gboolean
 add_door (ObkListener *listener, int fd, GError **error)
 {
-  Door *door = g_new0 (Door, 1);
+  ObkDoor *door = obk_door_new (listener->poller, fd, judge, listener, error);
 
-  door->listener = listener;
-  door->watch.fd = fd;
-  door->watch.ready = door_ready;
-  door->again.expired = door_again;
-  g_ptr_array_add (listener->doors, door);
-  return obk_poller_add (listener->poller, &door->watch, EPOLLIN, error);
-}
-
-static void
-close_door (Door *door)
-{
-  ObkListener *listener = door->listener;
-
-  obk_poller_cancel_timer (listener->poller, &door->again);
-  obk_poller_remove (listener->poller, &door->watch);
-  if (listener->file == NULL) /* systemd's; our own is closed with its file */
-    close (door->watch.fd);
+  if (door != NULL)
+    g_ptr_array_add (listener->doors, door);
+  return door != NULL;
 }
 
 /* Where the sockets come from */
@@ -214,15 +145,16 @@ take_passed (ObkListener *listener, int fd, GError **error)
                    "cannot change descriptor %d that systemd passed: %s", fd, g_strerror (errno));
       return FALSE;
     }
+  g_array_append_val (listener->passed, fd);
   return add_door (listener, fd, error);
 }
 
 static void
-log_stale (ObkListener *listener, const char *path)
+log_stale (const char *path)
 {
   ObkLogRecord record;
 
-  listener->stale_removed++;
+  obk_metric_count (OBK_METRIC_SOCKET_RESTARTS, NULL, NULL);
   obk_log_begin (&record, OBK_LOG_WARN, OBK_EVENT_SOCKET_STALE_REMOVED);
   obk_log_string (&record, OBK_FIELD_PATH, path);
   obk_log_emit (&record);
@@ -242,7 +174,7 @@ make_own (ObkListener *listener, const ObkListenerOptions *options, GError **err
 
   listener->file = obk_socket_file_new (&file_options, &stale_removed, error);
   if (stale_removed)
-    log_stale (listener, options->path);
+    log_stale (options->path);
   return listener->file != NULL && add_door (listener, obk_socket_file_fd (listener->file), error);
 }
 
@@ -290,7 +222,8 @@ obk_listener_new (ObkPoller *poller, const ObkListenerOptions *options, ObkListe
   listener->poller = poller;
   listener->accepted = accepted;
   listener->user_data = user_data;
-  listener->doors = g_ptr_array_new_with_free_func (g_free);
+  listener->doors = g_ptr_array_new_with_free_func ((GDestroyNotify)obk_door_free);
+  listener->passed = g_array_new (FALSE, FALSE, sizeof (int));
   listener->allowed_uids = g_memdup2 (options->allowed_uids, options->n_allowed_uids * sizeof (guint32));
   listener->policy.own_uid = geteuid ();
   listener->policy.allowed_uids = listener->allowed_uids;
@@ -306,22 +239,11 @@ obk_listener_free (ObkListener *listener)
 {
   if (listener == NULL)
     return;
-  for (guint i = 0; i < listener->doors->len; i++)
-    close_door (listener->doors->pdata[i]);
   g_ptr_array_unref (listener->doors);
+  for (guint i = 0; i < listener->passed->len; i++)
+    close (g_array_index (listener->passed, int, i));
+  g_array_unref (listener->passed);
   obk_socket_file_free (listener->file);
   g_free (listener->allowed_uids);
   g_free (listener);
-}
-
-guint64
-obk_listener_refused_peers (const ObkListener *listener)
-{
-  return listener->refused_peers;
-}
-
-guint64
-obk_listener_stale_removed (const ObkListener *listener)
-{
-  return listener->stale_removed;
 }

@@ -36,10 +36,6 @@ ObkListener *obk_listener_new (ObkPoller *poller, const ObkListenerOptions *opti
 /* Accepts no more; a socket of our own is removed from its place. */
 void obk_listener_free (ObkListener *listener);
 
-/* For metrics: peers that were refused; dead sockets that were found in our place and removed */
-guint64 obk_listener_refused_peers (const ObkListener *listener);
-guint64 obk_listener_stale_removed (const ObkListener *listener);
-
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkListener, obk_listener_free)
 
 G_END_DECLS

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kms/socket-file.h"
+#include "base/socket-file.h"
 
 #include "base/error.h"
 

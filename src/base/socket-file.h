@@ -13,8 +13,9 @@ typedef struct _ObkSocketFile ObkSocketFile;
 typedef struct
 {
   const char *path;
-  const char *const *directories; /* %NULL-ended: @path must lie below one of them */
+  const char *const *directories; /* (nullable): %NULL-ended: @path must lie below one of them */
   guint mode;                     /* nothing but reading and writing, and none of it for the world */
+  gboolean everyone;              /* but for this: its directory alone decides who comes to it */
   gid_t group;
 } ObkSocketFileOptions;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A listening socket of our own in the file system: made whole before it is seen, removed if it is still ours. */
-#include "kms/socket-file.h"
+#include "base/socket-file.h"
 
 #include "base/error.h"
 
@@ -15,6 +15,7 @@
 
 #define MAX_PATH_LENGTH (sizeof ((struct sockaddr_un *)NULL)->sun_path - 1)
 #define ALLOWED_MODE 0660
+#define EVERYONES_MODE 0666
 #define MAX_TEMPORARY_NAMES 100
 #define TEMPORARY_NAME_LENGTH 8 /* at most: it must fit where the name itself fits */
 
@@ -61,7 +62,7 @@ is_below (const char *path, const char *directory)
 static gboolean
 check_path (const ObkSocketFileOptions *options, GError **error)
 {
-  g_autofree char *approved = g_strjoinv (", ", (char **)options->directories);
+  g_autofree char *approved = NULL;
 
   if (!g_path_is_absolute (options->path))
     return refuse (error, "socket path \"%s\" is not absolute", options->path);
@@ -70,9 +71,12 @@ check_path (const ObkSocketFileOptions *options, GError **error)
                    MAX_PATH_LENGTH);
   if (!is_plain (options->path))
     return refuse (error, "socket path \"%s\" has an empty, \".\" or \"..\" segment", options->path);
+  if (options->directories == NULL)
+    return TRUE;
   for (guint i = 0; options->directories[i] != NULL; i++)
     if (is_below (options->path, options->directories[i]))
       return TRUE;
+  approved = g_strjoinv (", ", (char **)options->directories);
   return refuse (error, "socket path \"%s\" is not below an approved directory (%s)", options->path, approved);
 }
 
@@ -292,7 +296,7 @@ obk_socket_file_new (const ObkSocketFileOptions *options, gboolean *stale_remove
   *stale_removed = FALSE;
   file->path = g_strdup (options->path);
   file->fd = -1;
-  if ((options->mode & ~(guint)ALLOWED_MODE) != 0)
+  if ((options->mode & ~(guint)(options->everyone ? EVERYONES_MODE : ALLOWED_MODE)) != 0)
     {
       refuse (error, "socket mode %04o gives more than reading and writing to owner and group", options->mode);
       return NULL;

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The listening sockets of server.metricsAddress and server.healthAddress. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+typedef struct _ObkWebListen ObkWebListen;
+
+/**
+ * obk_web_listen_new:
+ * @address: HOST:PORT, where HOST is a name, an IPv4 address or an IPv6 address in brackets, or unix:/PATH
+ * @error: OBK_ERROR_SOCKET_UNAVAILABLE
+ *
+ * A name gives a socket for each of its addresses that this machine has; looking it up may take as long as the
+ * resolver does, a number takes no time. A Unix socket is for everyone whom its directory lets in.
+ */
+ObkWebListen *obk_web_listen_new (const char *address, GError **error);
+void obk_web_listen_free (ObkWebListen *listen);
+
+/* Returns: (element-type gint): the listening descriptors, non-blocking; the object's */
+const GArray *obk_web_listen_fds (const ObkWebListen *listen);
+
+/* Whether others than this machine may reach it. */
+gboolean obk_web_listen_is_public (const ObkWebListen *listen);
+
+/* Returns: (transfer full): where it listens, with the port that the kernel chose for port 0: "127.0.0.1:8082" */
+char *obk_web_listen_describe (const ObkWebListen *listen);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkWebListen, obk_web_listen_free)
+
+G_END_DECLS
