@@ -26,6 +26,7 @@ static const char *const classes[OBK_ERROR_LAST] = {
   [OBK_ERROR_RATE_LIMITED] = "openbao_rate_limited",
   [OBK_ERROR_SEALED] = "openbao_sealed",
   [OBK_ERROR_UNAVAILABLE] = "openbao_unavailable",
+  [OBK_ERROR_ANSWER_REFUSED] = "openbao_unavailable",
   [OBK_ERROR_TLS_FAILED] = "openbao_tls_failed",
   [OBK_ERROR_DNS_FAILED] = "openbao_dns_failed",
   [OBK_ERROR_CONNECTION_FAILED] = "openbao_connection_failed",

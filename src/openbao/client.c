@@ -117,6 +117,7 @@ moves_on (const GError *error)
     case OBK_ERROR_DNS_FAILED:
     case OBK_ERROR_CONNECTION_FAILED:
     case OBK_ERROR_UNAVAILABLE:
+    case OBK_ERROR_ANSWER_REFUSED:
     case OBK_ERROR_SEALED:
     case OBK_ERROR_STANDBY_LAGGING:
       return TRUE;

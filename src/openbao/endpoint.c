@@ -14,6 +14,7 @@ struct _ObkEndpoint
   char *host;
   guint16 port;
   char *authority;
+  char *host_line;
   char *tls_server_name;
   char *path_prefix;
 };
@@ -53,6 +54,8 @@ obk_endpoint_new (const char *url, const char *tls_server_name, GError **error)
   endpoint->host = g_strdup (host);
   endpoint->port = (guint16)(g_uri_get_port (uri) > 0 ? g_uri_get_port (uri) : HTTPS_PORT);
   endpoint->authority = g_strdup_printf (strchr (host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, endpoint->port);
+  if (endpoint->port == HTTPS_PORT)
+    endpoint->host_line = g_strdup_printf (strchr (host, ':') != NULL ? "Host: [%s]" : "Host: %s", host);
   endpoint->tls_server_name = g_strdup (tls_server_name);
   endpoint->path_prefix = prefix_of (g_uri_get_path (uri));
   return endpoint;
@@ -74,6 +77,7 @@ obk_endpoint_unref (ObkEndpoint *endpoint)
     return;
   g_free (endpoint->host);
   g_free (endpoint->authority);
+  g_free (endpoint->host_line);
   g_free (endpoint->tls_server_name);
   g_free (endpoint->path_prefix);
   g_free (endpoint);
@@ -95,6 +99,12 @@ const char *
 obk_endpoint_authority (const ObkEndpoint *endpoint)
 {
   return endpoint->authority;
+}
+
+char *
+obk_endpoint_host_line (const ObkEndpoint *endpoint)
+{
+  return endpoint->host_line;
 }
 
 const char *

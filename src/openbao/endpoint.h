@@ -22,6 +22,10 @@ void obk_endpoint_unref (ObkEndpoint *endpoint);
 const char *obk_endpoint_host (const ObkEndpoint *endpoint); /* an IPv6 address without brackets */
 guint16 obk_endpoint_port (const ObkEndpoint *endpoint);
 const char *obk_endpoint_authority (const ObkEndpoint *endpoint); /* "HOST:PORT", brackets where needed */
+
+/* Returns: (nullable): "Host: HOST" with HTTPS' own port, which is left out there (RFC 9110, section 7.2). For curl,
+ * which speaks plain HTTP and would name it */
+char *obk_endpoint_host_line (const ObkEndpoint *endpoint);
 const char *obk_endpoint_tls_server_name (const ObkEndpoint *endpoint);
 const char *obk_endpoint_path_prefix (const ObkEndpoint *endpoint); /* "" or "/PREFIX" */
 

@@ -24,7 +24,9 @@ typedef struct
   const char *path;       /* "/v1/…", already percent-encoded */
   ObkSecret *token;       /* (nullable): X-Vault-Token */
   const char *namespace;  /* (nullable): X-Vault-Namespace */
-  ObkSecret *body;        /* (nullable): JSON to POST; without it the request is a GET. Referenced by the transfer */
+  ObkSecret *body;        /* (nullable): to POST; without it the request is a GET. Referenced by the transfer */
+  gboolean form;          /* it is a form (RFC 6749, appendix B), for someone who is not OpenBao; else JSON */
+  ObkSecret *credentials; /* (nullable): a whole header line, "Authorization: …". Referenced by the transfer */
   gboolean secret_answer; /* its connection is not kept for long */
   gint64 deadline_us;     /* OBK_NO_DEADLINE is not allowed here */
 } ObkHttpRequest;
@@ -40,8 +42,8 @@ typedef struct
 /**
  * ObkHttpDone:
  * @response: (nullable): an answer of whatever status, complete and within the limits
- * @error: (nullable): OBK_ERROR_TIMEOUT, _TLS_FAILED, _DNS_FAILED, _CONNECTION_FAILED; _UNAVAILABLE for a
- *   redirect, an answer cut short or beyond the limits
+ * @error: (nullable): OBK_ERROR_TIMEOUT, _TLS_FAILED, _DNS_FAILED, _CONNECTION_FAILED; _UNAVAILABLE for an answer cut
+ *   short; _ANSWER_REFUSED for a redirect and for what is beyond the limits
  * @may_have_reached: with an error: whether OpenBao can have seen the whole request
  *
  * Called once from the main context, never from within obk_http_send(), and not after a cancel.

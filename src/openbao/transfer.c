@@ -12,7 +12,9 @@
 #define CURL_BUFFER 2048L /* likewise: curl has one for each handle */
 #define USER_AGENT OBK_PROGRAM "/" OBK_VERSION
 
-static char content_type_header[] = "Content-Type: application/json";
+static char json_header[] = "Content-Type: application/json";
+static char form_header[] = "Content-Type: application/x-www-form-urlencoded";
+static char accept_header[] = "Accept: application/json";
 static char vault_request_header[] = "X-Vault-Request: true";
 static char no_expect_header[] = "Expect:"; /* takes away what curl would add to large bodies */
 
@@ -124,14 +126,19 @@ add_header (ObkTransfer *transfer, guint *n, char *line)
 static void
 set_headers (ObkTransfer *transfer)
 {
+  char *host_line = obk_endpoint_host_line (transfer->endpoint);
   guint n = 0;
 
-  add_header (transfer, &n, vault_request_header);
+  if (host_line != NULL)
+    add_header (transfer, &n, host_line);
+  add_header (transfer, &n, transfer->form ? accept_header : vault_request_header);
   add_header (transfer, &n, no_expect_header);
   if (transfer->body != NULL)
-    add_header (transfer, &n, content_type_header);
+    add_header (transfer, &n, transfer->form ? form_header : json_header);
   if (transfer->token_line != NULL)
     add_header (transfer, &n, obk_secret_writable (transfer->token_line));
+  if (transfer->credentials != NULL)
+    add_header (transfer, &n, obk_secret_writable (transfer->credentials));
   if (transfer->namespace_line != NULL)
     add_header (transfer, &n, transfer->namespace_line);
   curl_easy_setopt (transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
@@ -146,7 +153,9 @@ obk_transfer_set_request (ObkTransfer *transfer, const ObkHttpRequest *request, 
 
   transfer->endpoint = obk_endpoint_ref (request->endpoint);
   transfer->body = request->body != NULL ? obk_secret_ref (request->body) : NULL;
+  transfer->form = request->form;
   transfer->token_line = token_line != NULL ? obk_secret_ref (token_line) : NULL;
+  transfer->credentials = request->credentials != NULL ? obk_secret_ref (request->credentials) : NULL;
   if (request->namespace != NULL && *request->namespace != '\0')
     transfer->namespace_line = g_strconcat ("X-Vault-Namespace: ", request->namespace, NULL);
   transfer->secret_answer = request->secret_answer;
@@ -229,7 +238,7 @@ refuse_failed (const ObkTransfer *transfer, CURLcode result, GError **error)
                   || result == CURLE_PARTIAL_FILE;
 
   if (transfer->refusal != NULL)
-    return refuse (transfer, error, OBK_ERROR_UNAVAILABLE, "%s", transfer->refusal);
+    return refuse (transfer, error, OBK_ERROR_ANSWER_REFUSED, "%s", transfer->refusal);
   if (transfer->header_bytes > 0 && (gone || cause != NULL))
     return refuse (transfer, error, OBK_ERROR_UNAVAILABLE, "the answer was cut short%s%s", cause != NULL ? ": " : "",
                    cause != NULL ? cause->message : "");
@@ -255,7 +264,8 @@ obk_transfer_judge (ObkTransfer *transfer, CURLcode result, ObkHttpResponse *res
     return refuse_failed (transfer, result, error);
   curl_easy_getinfo (transfer->easy, CURLINFO_RESPONSE_CODE, &status);
   if (status >= 300 && status < 400)
-    return refuse (transfer, error, OBK_ERROR_UNAVAILABLE, "it redirects (status %ld), which is not followed", status);
+    return refuse (transfer, error, OBK_ERROR_ANSWER_REFUSED, "it redirects (status %ld), which is not followed",
+                   status);
   if (!transfer->begun) /* curl takes the end of the connection for the end of the headers */
     return refuse (transfer, error, OBK_ERROR_UNAVAILABLE, "the answer was cut short");
   if (!transfer->framed && status != 204)
@@ -287,6 +297,7 @@ obk_transfer_free (ObkTransfer *transfer)
   obk_endpoint_unref (transfer->endpoint);
   obk_secret_unref (transfer->body);
   obk_secret_unref (transfer->token_line);
+  obk_secret_unref (transfer->credentials);
   obk_secret_unref (transfer->answer);
   g_clear_error (&transfer->open_error);
   g_free (transfer->namespace_line);

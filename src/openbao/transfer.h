@@ -11,7 +11,7 @@
 
 G_BEGIN_DECLS
 
-#define OBK_TRANSFER_MAX_HEADERS 5
+#define OBK_TRANSFER_MAX_HEADERS 7
 
 /* The http's and the transfer's own; http.c owns the life of it. */
 struct _ObkTransfer
@@ -26,7 +26,9 @@ struct _ObkTransfer
 
   /* the request */
   ObkSecret *body;
+  gboolean form;         /* what the body is */
   ObkSecret *token_line; /* "X-Vault-Token: …" */
+  ObkSecret *credentials;
   char *namespace_line;
   gboolean secret_answer;
   struct curl_slist headers[OBK_TRANSFER_MAX_HEADERS]; /* nodes of our own: curl's would copy the token */
@@ -69,7 +71,8 @@ gboolean obk_transfer_may_have_reached (const ObkTransfer *transfer);
  * obk_transfer_judge:
  * @result: what curl says of it
  * @response: filled in when the answer is good; borrowed from @transfer
- * @error: OBK_ERROR_TLS_FAILED, OBK_ERROR_DNS_FAILED, OBK_ERROR_CONNECTION_FAILED, OBK_ERROR_UNAVAILABLE
+ * @error: OBK_ERROR_TLS_FAILED, OBK_ERROR_DNS_FAILED, OBK_ERROR_CONNECTION_FAILED, OBK_ERROR_UNAVAILABLE,
+ *   OBK_ERROR_ANSWER_REFUSED
  */
 gboolean obk_transfer_judge (ObkTransfer *transfer, CURLcode result, ObkHttpResponse *response,
                              GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -45,6 +45,7 @@ static const Case cases[] = {
   { OBK_ERROR_RATE_LIMITED, GRPC_STATUS_RESOURCE_EXHAUSTED, "transit rate limited", NULL },
   { OBK_ERROR_SEALED, GRPC_STATUS_UNAVAILABLE, "transit unavailable", NULL },
   { OBK_ERROR_UNAVAILABLE, GRPC_STATUS_UNAVAILABLE, "transit unavailable", NULL },
+  { OBK_ERROR_ANSWER_REFUSED, GRPC_STATUS_UNAVAILABLE, "transit unavailable", NULL },
   { OBK_ERROR_TLS_FAILED, GRPC_STATUS_UNAVAILABLE, "transit unavailable", NULL },
   { OBK_ERROR_DNS_FAILED, GRPC_STATUS_UNAVAILABLE, "transit unavailable", NULL },
   { OBK_ERROR_CONNECTION_FAILED, GRPC_STATUS_UNAVAILABLE, "transit unavailable", NULL },

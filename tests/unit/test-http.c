@@ -100,6 +100,31 @@ test_post (Fixture *f, gconstpointer data)
   json_decref (seen);
 }
 
+/* Of a token endpoint, which is not OpenBao. */
+static void
+test_form (Fixture *f, gconstpointer data)
+{
+  g_autoptr (ObkEndpoint) endpoint = endpoint_of ("good", "127.0.0.1", "localhost");
+  g_autoptr (ObkSecret) credentials = obk_secret_new_copy ("Authorization: Basic YTpi", 25);
+  g_autoptr (ObkSecret) body = obk_secret_new_copy ("a=b", 3);
+  ObkHttpRequest request = { .endpoint = endpoint,
+                             .path = "/echo/token?x=1",
+                             .body = body,
+                             .form = TRUE,
+                             .credentials = credentials,
+                             .deadline_us = obk_clock_boot_us () + PATIENCE_US };
+  json_t *seen = echo (f, &request);
+
+  g_assert_cmpstr (json_string_value (json_object_get (seen, "method")), ==, "POST");
+  g_assert_cmpstr (json_string_value (json_object_get (seen, "path")), ==, "/echo/token?x=1");
+  g_assert_cmpstr (json_string_value (json_object_get (seen, "body")), ==, "a=b");
+  g_assert_cmpstr (header (seen, "Content-Type"), ==, "application/x-www-form-urlencoded");
+  g_assert_cmpstr (header (seen, "Accept"), ==, "application/json");
+  g_assert_cmpstr (header (seen, "Authorization"), ==, "Basic YTpi");
+  g_assert_null (header (seen, "X-Vault-Request"));
+  json_decref (seen);
+}
+
 static void
 test_prefix (Fixture *f, gconstpointer data)
 {
@@ -234,11 +259,11 @@ static void
 test_http_faults (Fixture *f, gconstpointer data)
 {
   static const Fault faults[] = {
-    { "/redirect", OBK_ERROR_UNAVAILABLE, "redirects (status 307)", TRUE },
-    { "/status/304", OBK_ERROR_UNAVAILABLE, "redirects (status 304)", TRUE },
-    { "/size/1048577", OBK_ERROR_UNAVAILABLE, "answer is too large", TRUE },
-    { "/chunked/2000000", OBK_ERROR_UNAVAILABLE, "answer is too large", TRUE },
-    { "/headers/70000", OBK_ERROR_UNAVAILABLE, "headers are too large", TRUE },
+    { "/redirect", OBK_ERROR_ANSWER_REFUSED, "redirects (status 307)", TRUE },
+    { "/status/304", OBK_ERROR_ANSWER_REFUSED, "redirects (status 304)", TRUE },
+    { "/size/1048577", OBK_ERROR_ANSWER_REFUSED, "answer is too large", TRUE },
+    { "/chunked/2000000", OBK_ERROR_ANSWER_REFUSED, "answer is too large", TRUE },
+    { "/headers/70000", OBK_ERROR_ANSWER_REFUSED, "headers are too large", TRUE },
     { "/close", OBK_ERROR_CONNECTION_FAILED, "without an answer", TRUE },
     { "/reset", OBK_ERROR_CONNECTION_FAILED, "reset by peer", TRUE },
     { "/truncated", OBK_ERROR_UNAVAILABLE, "cut short", TRUE },
@@ -392,6 +417,7 @@ main (int argc, char **argv)
 #define ADD(path, function) g_test_add ("/http/" path, Fixture, NULL, setup, function, teardown)
   ADD ("request/get", test_get);
   ADD ("request/post", test_post);
+  ADD ("request/form", test_form);
   ADD ("request/prefix", test_prefix);
   ADD ("request/no-proxy", test_proxy_of_environment);
   ADD ("answer/status", test_status);
