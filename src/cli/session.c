@@ -18,9 +18,8 @@ struct _ObkSession
   ObkTransit *transit;
 };
 
-/* As the kernel's flag says, unless the configuration insists. */
-static gboolean
-wants_fips (const ObkConfig *config)
+gboolean
+obk_session_wants_fips (const ObkConfig *config)
 {
   g_autofree char *flag = NULL;
 
@@ -89,7 +88,8 @@ open_way (ObkSession *session, const ObkConfig *config, GError **error)
 {
   ObkCredential *credential = NULL;
 
-  session->tunnel = obk_tunnel_new (session->poller, config->openbao.ca_cert_file, wants_fips (config), error);
+  session->tunnel
+      = obk_tunnel_new (session->poller, config->openbao.ca_cert_file, obk_session_wants_fips (config), error);
   if (session->tunnel == NULL)
     return FALSE;
   session->http = obk_http_new (session->poller, session->tunnel, error);
@@ -148,4 +148,10 @@ ObkTransit *
 obk_session_transit (ObkSession *session)
 {
   return session->transit;
+}
+
+ObkClient *
+obk_session_client (ObkSession *session)
+{
+  return session->client;
 }

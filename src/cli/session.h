@@ -27,6 +27,10 @@ void obk_session_free (ObkSession *session); /* after all that uses what it has 
 /* Returns: (transfer none) */
 ObkAuth *obk_session_auth (ObkSession *session);
 ObkTransit *obk_session_transit (ObkSession *session);
+ObkClient *obk_session_client (ObkSession *session);
+
+/* Returns: whether NSS must run in FIPS mode: as the kernel's flag says, unless the configuration insists */
+gboolean obk_session_wants_fips (const ObkConfig *config);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkSession, obk_session_free)
 

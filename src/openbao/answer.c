@@ -14,8 +14,18 @@ typedef struct
   ObkError code;
 } Phrase;
 
-/* As OpenBao 2.5 to 2.7 word it (sdk/helper/keysutil/policy.go, builtin/logical/transit, vault/). */
+/* As OpenBao 2.5 to 2.7 word it (sdk/helper/keysutil/policy.go, builtin/logical/transit, builtin/credential/jwt,
+ * vault/). Those of OBK_ERROR_AUTH_FAILED are said of logins only. */
 static const Phrase phrases[] = {
+  { 400, "could not be found", OBK_ERROR_AUTH_FAILED }, /* the role */
+  { 400, "invalid audience (aud) claim", OBK_ERROR_AUTH_FAILED },
+  { 400, "invalid subject (sub) claim", OBK_ERROR_AUTH_FAILED },
+  { 400, "invalid issuer (iss) claim", OBK_ERROR_AUTH_FAILED },
+  { 400, "token is expired", OBK_ERROR_AUTH_FAILED },
+  { 400, "token not yet valid", OBK_ERROR_AUTH_FAILED },
+  { 400, "token issued in the future", OBK_ERROR_AUTH_FAILED },
+  { 400, "no known key successfully validated the token signature", OBK_ERROR_AUTH_FAILED },
+  { 400, "error validating claims", OBK_ERROR_AUTH_FAILED },
   { 400, "encryption key not found", OBK_ERROR_KEY_MISSING },
   { 400, "message authentication failed", OBK_ERROR_TRANSIT_AUTHENTICATION_TAG },
   { 400, "higher than the latest", OBK_ERROR_STANDBY_LAGGING },
@@ -62,14 +72,14 @@ errors_of (const json_t *body)
 
 /* Returns: (nullable): the row that says what @errors mean under @status */
 static const Phrase *
-find_phrase (const json_t *errors, guint status)
+find_phrase (const json_t *errors, guint status, gboolean login)
 {
   for (guint i = 0; i < G_N_ELEMENTS (phrases); i++)
     {
       const json_t *text = NULL;
       gsize n = 0;
 
-      if (phrases[i].status != status)
+      if (phrases[i].status != status || (phrases[i].code == OBK_ERROR_AUTH_FAILED && !login))
         continue;
       json_array_foreach (errors, n, text)
         if (strstr (json_string_value (text), phrases[i].phrase) != NULL)
@@ -104,7 +114,7 @@ refuse_status (const ObkHttpResponse *response, const char *authority, gboolean 
 {
   g_autoptr (json_t) body = obk_json_parse (obk_secret_data (response->body), obk_secret_length (response->body), NULL);
   const json_t *errors = errors_of (body);
-  const Phrase *phrase = find_phrase (errors, response->status);
+  const Phrase *phrase = find_phrase (errors, response->status, login);
   ObkError code = code_of (response->status, login);
 
   if (errors == NULL && response->status < 500 && response->status != 429)

@@ -378,3 +378,9 @@ obk_tls_trusted (const ObkTls *tls)
 {
   return tls->trusted;
 }
+
+PRFileDesc *
+obk_tls_nss (const ObkTls *tls)
+{
+  return tls->nss;
+}

@@ -6,6 +6,8 @@
 
 #include "openbao/ca-bundle.h"
 
+#include <prio.h>
+
 G_BEGIN_DECLS
 
 /* Of one thread: NSS' own locks are off. */
@@ -53,6 +55,9 @@ gboolean obk_tls_wants_write (const ObkTls *tls);
 
 /* Returns: (transfer none): what the server was verified against */
 ObkCaBundle *obk_tls_trusted (const ObkTls *tls);
+
+/* Returns: (transfer none): NSS' own, to be asked about the connection */
+PRFileDesc *obk_tls_nss (const ObkTls *tls);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkTls, obk_tls_free)
 
