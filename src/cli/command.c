@@ -18,6 +18,7 @@
 static const ObkCommand *const commands[] = {
   &obk_command_config,
   &obk_command_config_schema,
+  &obk_command_doctor,
   &obk_command_init,
   &obk_command_policy_openbao,
   &obk_command_probe,

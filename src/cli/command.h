@@ -41,6 +41,7 @@ extern const ObkCommand obk_command_serve;
 extern const ObkCommand obk_command_probe;
 extern const ObkCommand obk_command_config;
 extern const ObkCommand obk_command_config_schema;
+extern const ObkCommand obk_command_doctor;
 extern const ObkCommand obk_command_init;
 extern const ObkCommand obk_command_policy_openbao;
 extern const ObkCommand obk_command_recover_state;

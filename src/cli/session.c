@@ -48,19 +48,25 @@ make_client (ObkSession *session, const ObkConfig *config, GError **error)
                          error);
 }
 
+ObkJwtRules
+obk_session_jwt_rules (const ObkConfig *config)
+{
+  return (ObkJwtRules){
+    .min_remaining_ttl_us = config->auth.jwt.min_remaining_ttl_us,
+    .clock_skew_leeway_us = config->auth.jwt.clock_skew_leeway_us,
+    .expected_issuer = config->auth.jwt.expected_issuer,
+    .expected_audience = (const char *const *)config->auth.jwt.expected_audience,
+    .expected_subject = config->auth.jwt.expected_subject,
+  };
+}
+
 static ObkJwtSupply *
 make_jwt_supply (const ObkConfig *config, GError **error)
 {
+  ObkJwtRules rules = obk_session_jwt_rules (config);
+
   if (config->auth.jwt.source == OBK_JWT_FILE)
-    return obk_jwt_file_new (config->auth.jwt.jwt_file,
-                             &(ObkJwtRules){
-                                 .min_remaining_ttl_us = config->auth.jwt.min_remaining_ttl_us,
-                                 .clock_skew_leeway_us = config->auth.jwt.clock_skew_leeway_us,
-                                 .expected_issuer = config->auth.jwt.expected_issuer,
-                                 .expected_audience = (const char *const *)config->auth.jwt.expected_audience,
-                                 .expected_subject = config->auth.jwt.expected_subject,
-                             },
-                             error);
+    return obk_jwt_file_new (config->auth.jwt.jwt_file, &rules, error);
   g_set_error_literal (error, OBK_ERROR, OBK_ERROR_CONFIG_INVALID,
                        "auth.jwt.source: this version takes the JWT from a file only (\"file\")");
   return NULL;

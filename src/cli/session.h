@@ -7,6 +7,7 @@
 #include "base/poller.h"
 #include "config/config.h"
 #include "openbao/auth.h"
+#include "openbao/jwt.h"
 #include "openbao/transit.h"
 
 G_BEGIN_DECLS
@@ -28,6 +29,9 @@ void obk_session_free (ObkSession *session); /* after all that uses what it has 
 ObkAuth *obk_session_auth (ObkSession *session);
 ObkTransit *obk_session_transit (ObkSession *session);
 ObkClient *obk_session_client (ObkSession *session);
+
+/* Returns: what a JWT must say; borrows from @config */
+ObkJwtRules obk_session_jwt_rules (const ObkConfig *config);
 
 /* Returns: whether NSS must run in FIPS mode: as the kernel's flag says, unless the configuration insists */
 gboolean obk_session_wants_fips (const ObkConfig *config);

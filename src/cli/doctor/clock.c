@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* doctor: this node's clock against OpenBao's. */
+#include "cli/doctor/doctor.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "openbao/http.h"
+
+#include <glib/gi18n.h>
+
+#define HEALTH_PATH "/v1/sys/health"
+
+typedef struct
+{
+  GMainLoop *loop;
+  gint64 date_unix;
+  GError *error;
+} Health;
+
+static void
+got_health (const ObkHttpResponse *response, const GError *error, gboolean may_have_reached, gpointer user_data)
+{
+  Health *health = user_data;
+
+  if (error != NULL)
+    health->error = g_error_copy (error);
+  else
+    health->date_unix = response->date_unix;
+  g_main_loop_quit (health->loop);
+}
+
+static gboolean
+ask_date (ObkHttp *http, ObkEndpoint *endpoint, gint64 timeout_us, gint64 *date_unix, GError **error)
+{
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  Health health = { .loop = loop };
+
+  obk_http_send (http,
+                 &(ObkHttpRequest){
+                     .endpoint = endpoint,
+                     .path = HEALTH_PATH,
+                     .deadline_us = obk_clock_boot_us () + timeout_us,
+                 },
+                 got_health, &health);
+  g_main_loop_run (loop);
+  *date_unix = health.date_unix;
+  if (health.error == NULL && health.date_unix > 0)
+    return TRUE;
+  if (health.error != NULL)
+    g_propagate_error (error, health.error);
+  else
+    g_set_error_literal (error, OBK_ERROR, OBK_ERROR_UNAVAILABLE, _ ("its answer has no Date header"));
+  return FALSE;
+}
+
+gboolean
+obk_doctor_clock_offset (ObkDoctor *doctor, ObkEndpoint *endpoint, gint64 *offset_us, GError **error)
+{
+  const ObkConfig *config = doctor->config;
+  ObkPoller *poller = obk_doctor_poller (doctor, error);
+  g_autoptr (ObkTunnel) tunnel = NULL;
+  g_autoptr (ObkHttp) http = NULL;
+  gint64 date_unix = 0, now_us = 0;
+
+  if (poller == NULL)
+    return FALSE;
+  tunnel = obk_tunnel_new (poller, config->openbao.ca_cert_file, obk_session_wants_fips (config), error);
+  http = tunnel != NULL ? obk_http_new (poller, tunnel, error) : NULL;
+  if (http == NULL || !ask_date (http, endpoint, config->openbao.timeout_us, &date_unix, error))
+    return FALSE;
+  now_us = g_get_real_time ();
+  /* The header has dropped what is less than a second: the clocks agree when ours is anywhere within that second. */
+  if (now_us < date_unix * G_USEC_PER_SEC)
+    *offset_us = now_us - date_unix * G_USEC_PER_SEC;
+  else
+    *offset_us = MAX (now_us - (date_unix + 1) * G_USEC_PER_SEC, 0);
+  return TRUE;
+}
+
+static void
+judge_offset (ObkDoctor *doctor, ObkCheckReport *report, const char *authority, gint64 offset_us)
+{
+  g_autofree char *span = obk_doctor_span (offset_us);
+  gint64 leeway_us = MAX (doctor->config->auth.jwt.clock_skew_leeway_us, OBK_DOCTOR_CLOCK_US);
+  const char *side = offset_us > 0 ? _ ("ahead of") : _ ("behind");
+
+  if (ABS (offset_us) <= OBK_DOCTOR_CLOCK_US)
+    {
+      obk_check_ok (report, _ ("%s: this node's clock agrees with OpenBao's"), authority);
+      return;
+    }
+  if (ABS (offset_us) <= leeway_us)
+    obk_check_warn (report, _ ("%s: this node's clock is %s %s OpenBao's"), authority, span, side);
+  else
+    obk_check_fail (report, _ ("%s: this node's clock is %s %s OpenBao's, more than auth.jwt.clockSkewLeeway"),
+                    authority, span, side);
+  obk_check_remedy (report, _ ("find out which of the two is wrong (timedatectl on both) and set that one"));
+  obk_check_command (report, OBK_DOCTOR_SET_CLOCK);
+}
+
+void
+obk_doctor_clock (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  guint n_asked = 0;
+
+  for (guint i = 0; i < doctor->addresses->len; i++)
+    {
+      const ObkDoctorAddress *address = g_ptr_array_index (doctor->addresses, i);
+      const char *authority = obk_endpoint_authority (address->endpoint);
+      g_autoptr (GError) error = NULL;
+      gint64 offset_us = 0;
+
+      if (address->reached == NULL)
+        continue;
+      if (obk_doctor_clock_offset (doctor, address->endpoint, &offset_us, &error))
+        {
+          judge_offset (doctor, report, authority, offset_us);
+          n_asked++;
+        }
+      else
+        obk_check_warn (report, "%s: %s", authority, error->message);
+    }
+  if (n_asked > 0)
+    report->blocks = FALSE; /* a login may pass all the same, and then shows more */
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* "doctor": everything that the provider needs, checked as it would run; nothing is changed. */
+#include "cli/command.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/names.h"
+#include "base/process.h"
+#include "cli/doctor/report.h"
+#include "cli/doctor/unit.h"
+#include "cli/doctor/worker.h"
+#include "cli/registry-command.h"
+
+#include <glib/gi18n.h>
+
+#include <locale.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SERVICE_USER "openbao-kms"
+#define SYSTEMD_RUNS "/run/systemd/system"
+
+static GStrv encryption_configs = NULL;
+static char *user_text = NULL;
+static gboolean before_start = FALSE;
+
+/* Whom the provider runs as */
+
+static gboolean
+find_in_unit (const ObkDoctor *doctor, ObkIds *ids)
+{
+  g_autofree char *name = obk_doctor_service_unit (doctor);
+  g_autoptr (GHashTable) unit = g_file_test (SYSTEMD_RUNS, G_FILE_TEST_IS_DIR) ? obk_unit_read (name, NULL) : NULL;
+  const char *user = obk_unit_get (unit, "User");
+
+  return *user != '\0' && obk_ids_parse (user, ids, NULL);
+}
+
+/* A static pod's, of whom this machine's user database knows nothing. */
+static gboolean
+find_in_state (const ObkDoctor *doctor, ObkIds *ids)
+{
+  g_autofree char *directory = doctor->config != NULL ? g_path_get_dirname (doctor->config->state.path) : NULL;
+  struct stat status;
+  gid_t gid = 0;
+
+  if (directory == NULL || lstat (directory, &status) != 0)
+    return FALSE;
+  obk_ids_of_uid (status.st_uid, status.st_gid, ids);
+  if (status.st_uid != 0 && ids->n_groups == 1 && obk_group_find (doctor->config->server.socket_group, &gid))
+    ids->groups[ids->n_groups++] = gid;
+  return TRUE;
+}
+
+static gboolean
+find_service (const ObkDoctor *doctor, ObkIds *ids, GError **error)
+{
+  if (user_text != NULL)
+    return obk_ids_parse (user_text, ids, error);
+  if (!find_in_unit (doctor, ids) && !obk_ids_parse (SERVICE_USER, ids, NULL) && !find_in_state (doctor, ids))
+    obk_ids_of_uid (geteuid (), getegid (), ids);
+  return TRUE;
+}
+
+/* Running them */
+
+/* Both sides load it: the worker to see whether the service can, this one for what root alone may look at. */
+static gboolean
+prepare (ObkDoctor *doctor, const ObkGlobals *globals, GError **error)
+{
+  g_autoptr (GPtrArray) problems = NULL;
+
+  doctor->options = (ObkDoctorOptions){
+    .config_path = globals->config_path,
+    .flags = &globals->flags,
+    .encryption_configs = (const char *const *)encryption_configs,
+    .before_start = before_start,
+    .is_root = geteuid () == 0,
+  };
+  doctor->config = obk_config_load (globals->config_path, &globals->flags, &problems, NULL);
+  doctor->units = obk_registry_command_name_units (obk_config_path (globals->config_path));
+  if (!find_service (doctor, &doctor->options.service, error))
+    return FALSE;
+  doctor->options.is_service = doctor->options.is_root || geteuid () == doctor->options.service.uid;
+  return TRUE;
+}
+
+static void
+say_who (const ObkDoctor *doctor, const char *service, const ObkDoctorStyle *style)
+{
+  if (!doctor->options.is_service)
+    obk_command_complain (_ ("note: run by uid %u; what only %s may see is not judged. Run it as root"), geteuid (),
+                          service);
+  else if (style->width > 0)
+    printf (_ ("Checked as %s\n"), service);
+}
+
+/* What this one runs itself needs the configuration, which the service's user may not be able to read. */
+static ObkCheckReport *
+run_here (ObkDoctor *doctor, gsize i, const GPtrArray *reports)
+{
+  ObkCheckReport *report = NULL;
+
+  if (doctor->config != NULL)
+    return obk_check_run (i, reports, doctor);
+  report = obk_check_report_new ();
+  obk_check_skip (report, _ ("needs %s"), "config.validate");
+  return report;
+}
+
+static gboolean
+has_passed (const ObkCheckReport *report)
+{
+  return obk_check_report_verdict (report) != OBK_VERDICT_FAIL;
+}
+
+/* The first two checks are of the configuration. */
+static ObkExit
+judge (const GPtrArray *reports)
+{
+  for (guint i = 0; i < reports->len; i++)
+    if (!has_passed (g_ptr_array_index (reports, i)))
+      return g_str_has_prefix (obk_checks[i].id, "config.") ? OBK_EXIT_CONFIG : OBK_EXIT_CHECK;
+  return OBK_EXIT_OK;
+}
+
+static ObkExit
+run_checks (ObkDoctor *doctor, ObkDoctorWorker *worker, gboolean json)
+{
+  g_autoptr (GPtrArray) reports = g_ptr_array_new_with_free_func ((GDestroyNotify)obk_check_report_free);
+  g_autofree char *service = obk_ids_describe (&doctor->options.service);
+  g_autofree char *text = NULL;
+  ObkDoctorStyle style = obk_doctor_style ();
+  ObkExit exit = OBK_EXIT_OK;
+
+  if (doctor->config != NULL)
+    obk_doctor_style_set_config (&style, doctor->config);
+  if (!json)
+    say_who (doctor, service, &style);
+  for (gsize i = 0; i < obk_n_checks (); i++)
+    {
+      gboolean here = obk_checks[i].place == OBK_CHECK_AS_CALLER;
+      g_autofree char *lines = NULL;
+
+      g_ptr_array_add (reports,
+                       here ? run_here (doctor, i, reports) : obk_doctor_worker_next (worker, obk_checks[i].id));
+      lines = obk_doctor_report_text (obk_checks[i].id, g_ptr_array_index (reports, i), &style);
+      if (!json)
+        fputs (lines, stdout);
+      fflush (stdout);
+    }
+  exit = judge (reports);
+  if (json)
+    text = obk_doctor_report_json (reports, &(ObkDoctorSummary){
+                                                .config_path = obk_config_path (doctor->options.config_path),
+                                                .service = service,
+                                                .is_service = doctor->options.is_service,
+                                                .passed = exit == OBK_EXIT_OK,
+                                            });
+  else
+    text = obk_doctor_summary_text (reports);
+  printf ("%s%s", text, json ? "\n" : "");
+  return exit;
+}
+
+static ObkExit
+run (const ObkGlobals *globals)
+{
+  g_auto (ObkDoctor) doctor = { .options = { .is_root = FALSE } };
+  g_autoptr (ObkDoctorWorker) worker = NULL;
+  g_autoptr (GError) error = NULL;
+  gboolean is_worker = FALSE;
+
+  if (globals->json)
+    setlocale (LC_MESSAGES, "C"); /* for programs */
+  if (!obk_process_harden (&error))
+    {
+      obk_command_complain ("%s", error->message);
+      return OBK_EXIT_FAILED;
+    }
+  if (!prepare (&doctor, globals, &error))
+    {
+      obk_command_complain ("--user: %s", error->message);
+      return OBK_EXIT_USAGE;
+    }
+  worker = obk_doctor_worker_new (&doctor.options, &is_worker, &error);
+  if (is_worker)
+    return OBK_EXIT_OK;
+  if (worker != NULL)
+    return run_checks (&doctor, worker, globals->json);
+  obk_command_complain ("%s", error->message);
+  return OBK_EXIT_FAILED;
+}
+
+static const GOptionEntry *
+options (void)
+{
+  static const GOptionEntry entries[] = {
+    { "encryption-config", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &encryption_configs,
+      N_ ("The API server's EncryptionConfiguration; may be given several times"), N_ ("FILE") },
+    { "user", 0, 0, G_OPTION_ARG_STRING, &user_text,
+      N_ ("Check as this user, when run by root; by default the one of the service"), N_ ("USER[:GROUP]") },
+    { "before-start", 0, 0, G_OPTION_ARG_NONE, &before_start, N_ ("The provider need not run, nor be enabled, yet"),
+      NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+
+  return entries;
+}
+
+const ObkCommand obk_command_doctor = {
+  .name = "doctor",
+  .summary = N_ ("Check everything that the provider needs, as it would run; say what to do about what is wrong."),
+  .example = OBK_PROGRAM " doctor --encryption-config /etc/kubernetes/encryption.yaml",
+  .options = options,
+  .run = run,
+  .has_report = TRUE,
+};

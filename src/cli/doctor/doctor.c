@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the checks of one run of doctor share. */
+#include "cli/doctor/doctor.h"
+
+#include "base/clock.h"
+
+#include <glib/gi18n.h>
+
+#include <string.h>
+#include <unistd.h>
+
+void
+obk_doctor_clear (ObkDoctor *doctor)
+{
+  g_clear_pointer (&doctor->session, obk_session_free);
+  g_clear_pointer (&doctor->addresses, g_ptr_array_unref);
+  g_clear_pointer (&doctor->poller, obk_poller_free);
+  g_clear_pointer (&doctor->metadata, obk_key_metadata_free);
+  g_clear_pointer (&doctor->state, obk_state_free);
+  g_clear_error (&doctor->state_error);
+  g_clear_pointer (&doctor->units, g_free);
+  g_clear_pointer (&doctor->scope, obk_scope_free);
+  g_clear_pointer (&doctor->config, obk_config_free);
+}
+
+const ObkState *
+obk_doctor_state (ObkDoctor *doctor)
+{
+  if (!doctor->state_read
+      && !obk_store_peek (doctor->config->state.path, doctor->scope, &doctor->state, &doctor->checkpoint,
+                          &doctor->state_error))
+    doctor->checkpoint = OBK_CHECKPOINT_ABSENT;
+  doctor->state_read = TRUE;
+  return doctor->state;
+}
+
+ObkPoller *
+obk_doctor_poller (ObkDoctor *doctor, GError **error)
+{
+  if (doctor->poller == NULL)
+    doctor->poller = obk_poller_new (NULL, error);
+  return doctor->poller;
+}
+
+char *
+obk_doctor_socket_unit (const ObkDoctor *doctor)
+{
+  return g_strndup (doctor->units, strcspn (doctor->units, " "));
+}
+
+char *
+obk_doctor_service_unit (const ObkDoctor *doctor)
+{
+  return g_strdup (doctor->units + strcspn (doctor->units, " ") + 1);
+}
+
+char *
+obk_doctor_run_as_root (const ObkDoctor *doctor)
+{
+  return g_strdup_printf (_ ("this was run by uid %u and not by root; run \"doctor\" as root, which checks as the "
+                             "service's user"),
+                          geteuid ());
+}
+
+char *
+obk_doctor_span (gint64 us)
+{
+  gint64 s = ABS (us) / G_USEC_PER_SEC;
+
+  if (s >= 2 * 86400)
+    return g_strdup_printf (_ ("%" G_GINT64_FORMAT " days"), s / 86400);
+  if (s >= 2 * 3600)
+    return g_strdup_printf (_ ("%" G_GINT64_FORMAT " h"), s / 3600);
+  if (s >= 2 * 60)
+    return g_strdup_printf (_ ("%" G_GINT64_FORMAT " min"), s / 60);
+  return g_strdup_printf (_ ("%" G_GINT64_FORMAT " s"), s);
+}
+
+char *
+obk_doctor_quote (const char *text)
+{
+  return text[strspn (text, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "/._-+:@,")] == '\0' ? g_strdup (text)
+                                                                                         : g_shell_quote (text);
+}

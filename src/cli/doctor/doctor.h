@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the checks of one run of doctor share. */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "base/key-metadata.h"
+#include "base/poller.h"
+#include "cli/doctor/check.h"
+#include "cli/ids.h"
+#include "cli/session.h"
+#include "config/config.h"
+#include "openbao/endpoint.h"
+#include "registry/store.h"
+
+G_BEGIN_DECLS
+
+/* From the command line. A plain value, everything borrowed. */
+typedef struct
+{
+  const char *config_path;
+  const ObkConfigFlags *flags;
+  const char *const *encryption_configs; /* %NULL-ended */
+  gboolean before_start;                 /* the provider need not run yet */
+  ObkIds service;                        /* whom the provider runs as */
+  gboolean is_service;                   /* what runs as the service does so with its ids */
+  gboolean is_root;                      /* the caller */
+} ObkDoctorOptions;
+
+/* One configured address of OpenBao, as far as it has been followed. */
+typedef struct
+{
+  ObkEndpoint *endpoint;
+  GList *found;          /* of GInetAddress */
+  GInetAddress *reached; /* (nullable): which accepts connections */
+} ObkDoctorAddress;
+
+typedef struct _ObkDoctor ObkDoctor;
+struct _ObkDoctor
+{
+  ObkDoctorOptions options;
+  ObkConfig *config; /* from config.load on */
+  ObkScope *scope;
+  char *units;          /* "NAME.socket NAME.service" */
+  GPtrArray *addresses; /* of ObkDoctorAddress */
+  ObkPoller *poller;
+  ObkSession *session;      /* from openbao.auth on, when that has passed */
+  ObkKeyMetadata *metadata; /* (nullable): from transit.metadata on */
+  gboolean state_read;      /* see obk_doctor_state() */
+  ObkState *state;          /* (nullable) */
+  ObkCheckpointStatus checkpoint;
+  GError *state_error; /* (nullable): why it is refused */
+};
+
+void obk_doctor_clear (ObkDoctor *doctor);
+
+/* Returns: (nullable) (transfer none): the node's state, read once; %NULL when there is none or it is refused */
+const ObkState *obk_doctor_state (ObkDoctor *doctor);
+
+/* Returns: (nullable) (transfer none): for main loops; %NULL with OBK_ERROR_UNKNOWN */
+ObkPoller *obk_doctor_poller (ObkDoctor *doctor, GError **error);
+
+/* Returns: (transfer full): the socket's unit, or the service's, without the other */
+char *obk_doctor_socket_unit (const ObkDoctor *doctor);
+char *obk_doctor_service_unit (const ObkDoctor *doctor);
+
+/* Returns: (transfer full): "uid 1000 may not …; run doctor as root": for what another user cannot judge */
+char *obk_doctor_run_as_root (const ObkDoctor *doctor);
+
+/* The checks, by where they belong. Each adds to @report. */
+void obk_doctor_config_load (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_config_validate (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_socket_group (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_socket_parent (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_jwt_local (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_encryption_config (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_dns (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_connect (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_tls (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_clock (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_auth (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_capabilities (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_metadata (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_profile (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_disable_upsert (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_version_restrictions (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_transit_probe (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_registry_state (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_key_id (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_status_encrypt (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_systemd (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_selinux (ObkDoctor *doctor, ObkCheckReport *report);
+
+/**
+ * obk_doctor_clock_offset:
+ * @offset_us: (out): by how much this node's clock is ahead of the server's
+ * @error: why the server could not be asked
+ *
+ * Asks one address for its health; no token is needed.
+ */
+gboolean obk_doctor_clock_offset (ObkDoctor *doctor, ObkEndpoint *endpoint, gint64 *offset_us, GError **error);
+
+/* A clock that is off by less says nothing: the Date header has whole seconds, and the answer took its time. */
+#define OBK_DOCTOR_CLOCK_US (5 * (gint64)G_USEC_PER_SEC)
+#define OBK_DOCTOR_SET_CLOCK "timedatectl set-ntp true\nchronyc makestep"
+
+/* Returns: (transfer full): a word that a shell takes as it is */
+char *obk_doctor_quote (const char *text);
+
+/* Returns: (transfer full) (element-type ObkDoctorAddress): all that are configured */
+GPtrArray *obk_doctor_addresses_new (const ObkConfig *config);
+
+/* Returns: (transfer full): "3 days", "2 h", "45 s" */
+char *obk_doctor_span (gint64 us);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ObkDoctor, obk_doctor_clear)
+
+G_END_DECLS

@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The API server's EncryptionConfiguration, held against this provider's configuration. Pure. */
+#include "cli/doctor/encryption-config.h"
+
+#include "base/duration.h"
+#include "config/problem.h"
+#include "config/suggestion.h"
+#include "config/yaml.h"
+
+#include <glib/gi18n.h>
+
+#include <string.h>
+
+#define API_VERSION "apiserver.config.k8s.io/v1"
+#define KIND "EncryptionConfiguration"
+#define DEFAULT_TIMEOUT "3s"
+#define TIMEOUT_SLACK_US G_USEC_PER_SEC
+
+typedef enum
+{
+  PROVIDER_OTHER, /* aescbc, aesgcm, secretbox, somebody else's kms */
+  PROVIDER_IDENTITY,
+  PROVIDER_OURS
+} ProviderKind;
+
+typedef struct
+{
+  ProviderKind kind;
+  const char *type; /* "kms", …; static */
+  const char *name; /* of a kms; borrowed */
+  guint line;
+} Provider;
+
+typedef struct
+{
+  const ObkYaml *resources; /* a sequence of scalars */
+  GArray *providers;        /* of Provider */
+  guint line;
+} Entry;
+
+typedef struct
+{
+  const char *path;
+  const ObkEncryptionQuestion *question;
+  ObkCheckReport *report;
+  char *endpoint;        /* ours, as it must be written */
+  GPtrArray *entries;    /* of Entry */
+  GHashTable *kms_names; /* char * (borrowed): seen so far */
+  guint faults;          /* the API server refuses the file */
+} Reader;
+
+static void
+entry_free (gpointer data)
+{
+  Entry *entry = data;
+
+  g_array_unref (entry->providers);
+  g_free (entry);
+}
+
+/* Findings */
+
+/* What the API server does not take. */
+G_GNUC_PRINTF (3, 4)
+static void
+fault (Reader *reader, const ObkYaml *at, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list arguments;
+
+  va_start (arguments, format);
+  text = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  obk_check_fail (reader->report, "%s:%u: %s", reader->path, at->line, text);
+  reader->faults++;
+}
+
+G_GNUC_PRINTF (3, 4)
+static void
+caution (Reader *reader, guint line, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list arguments;
+
+  va_start (arguments, format);
+  text = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  obk_check_warn (reader->report, "%s:%u: %s", reader->path, line, text);
+}
+
+/* Shapes */
+
+static gboolean
+is_of (Reader *reader, const ObkYaml *node, ObkYamlKind kind, const char *what)
+{
+  static const char *const kinds[] = {
+    [OBK_YAML_SCALAR] = N_ ("a string"), [OBK_YAML_SEQUENCE] = N_ ("a list"), [OBK_YAML_MAPPING] = N_ ("a mapping")
+  };
+
+  if (node->kind == kind)
+    return TRUE;
+  fault (reader, node, _ ("\"%s\" must be %s"), what, _ (kinds[kind]));
+  return FALSE;
+}
+
+/* Strictly: a field that is not known is refused, in whatever case it is written. */
+static void
+check_fields (Reader *reader, const ObkYaml *mapping, const char *const *known)
+{
+  for (guint i = 0; i < mapping->children->len; i++)
+    {
+      const ObkYaml *child = g_ptr_array_index (mapping->children, i);
+      const char *nearest = NULL;
+
+      if (g_strv_contains (known, child->key))
+        continue;
+      nearest = obk_suggestion (child->key, known);
+      fault (reader, child, _ ("unknown field \"%s\", which the API server refuses"), child->key);
+      if (nearest != NULL)
+        obk_check_remedy (reader->report, _ ("write \"%s\""), nearest);
+      else
+        obk_check_remedy (reader->report, _ ("take the line out"));
+    }
+}
+
+static const ObkYaml *
+find (const ObkYaml *mapping, const char *key)
+{
+  const ObkYaml *found = obk_yaml_find (mapping, key, strlen (key));
+
+  return found != NULL && !obk_yaml_is_null (found) ? found : NULL;
+}
+
+/* Returns: (nullable) (transfer none): the text of a member that is a string */
+static const char *
+find_text (Reader *reader, const ObkYaml *mapping, const char *key)
+{
+  const ObkYaml *found = find (mapping, key);
+
+  return found != NULL && is_of (reader, found, OBK_YAML_SCALAR, key) ? found->text : NULL;
+}
+
+/* Providers */
+
+static void
+check_our_version (Reader *reader, const ObkYaml *kms)
+{
+  const char *version = find_text (reader, kms, "apiVersion");
+
+  if (g_strcmp0 (version, "v2") == 0)
+    return;
+  if (version == NULL)
+    fault (reader, kms, _ ("our kms provider has no apiVersion, and without one it is v1"));
+  else
+    fault (reader, kms, _ ("our kms provider has apiVersion \"%s\""), version);
+  obk_check_remedy (reader->report, _ ("write apiVersion: v2"));
+}
+
+static void
+check_our_endpoint (Reader *reader, const ObkYaml *kms)
+{
+  const char *endpoint = find_text (reader, kms, "endpoint");
+
+  if (g_strcmp0 (endpoint, reader->endpoint) == 0)
+    return;
+  fault (reader, kms, _ ("endpoint is \"%s\", and the provider's socket is \"%s\""), endpoint != NULL ? endpoint : "",
+         reader->question->socket_path);
+  obk_check_remedy (reader->report, _ ("write endpoint: %s"), reader->endpoint);
+}
+
+static void
+check_our_timeout (Reader *reader, const ObkYaml *kms)
+{
+  const char *text = find_text (reader, kms, "timeout");
+  gint64 timeout_us = 0;
+  gint64 wanted_us = reader->question->openbao_timeout_us + TIMEOUT_SLACK_US;
+
+  if (!obk_duration_parse (text != NULL ? text : DEFAULT_TIMEOUT, &timeout_us, NULL) || timeout_us <= 0)
+    {
+      fault (reader, kms, _ ("timeout \"%s\" is no duration above zero"), text);
+      obk_check_remedy (reader->report, _ ("write timeout: %" G_GINT64_FORMAT "s"),
+                        (wanted_us + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC);
+    }
+  else if (timeout_us < reader->question->openbao_timeout_us)
+    {
+      caution (reader, kms->line,
+               text != NULL ? _ ("timeout %s is shorter than openbao.timeout: the API server gives up first")
+                            : _ ("timeout is not set, and so %s, which is shorter than openbao.timeout: the API server "
+                                 "gives up first"),
+               text != NULL ? text : DEFAULT_TIMEOUT);
+      obk_check_remedy (reader->report, _ ("write timeout: %" G_GINT64_FORMAT "s"),
+                        (wanted_us + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC);
+    }
+}
+
+static void
+check_ours (Reader *reader, const ObkYaml *kms, const char *name)
+{
+  check_our_version (reader, kms);
+  check_our_endpoint (reader, kms);
+  check_our_timeout (reader, kms);
+  if (g_strcmp0 (name, reader->question->provider_name) != 0)
+    {
+      caution (reader, kms->line, _ ("the kms provider at our socket is named \"%s\", and providerName is \"%s\""),
+               name, reader->question->provider_name);
+      obk_check_remedy (reader->report,
+                        _ ("what is in etcd bears that name: change it only before anything was written"));
+    }
+}
+
+/* What holds for any kms provider. Returns: whether it is ours */
+static gboolean
+read_kms (Reader *reader, const ObkYaml *kms, const char **name)
+{
+  static const char *const fields[] = { "apiVersion", "name", "cachesize", "endpoint", "timeout", NULL };
+  const char *endpoint = NULL;
+  const char *version = NULL;
+  gboolean ours = FALSE;
+
+  check_fields (reader, kms, fields);
+  *name = find_text (reader, kms, "name");
+  endpoint = find_text (reader, kms, "endpoint");
+  version = find_text (reader, kms, "apiVersion");
+  if (*name == NULL || **name == '\0')
+    fault (reader, kms, _ ("a kms provider without a name"));
+  else if (strchr (*name, ':') != NULL)
+    fault (reader, kms, _ ("the name \"%s\" has a \":\" in it"), *name);
+  else if (g_strcmp0 (version, "v2") == 0 && !g_hash_table_add (reader->kms_names, (gpointer)*name))
+    {
+      fault (reader, kms, _ ("a second kms provider of the name \"%s\", which the API server refuses"), *name);
+      obk_check_remedy (reader->report, _ ("name both lists of resources in one entry, or give the second provider "
+                                           "another name"));
+    }
+  if (endpoint == NULL || !g_str_has_prefix (endpoint, "unix://"))
+    fault (reader, kms, _ ("endpoint must begin with \"unix://\""));
+  if (g_strcmp0 (version, "v2") == 0 && find (kms, "cachesize") != NULL)
+    {
+      fault (reader, kms, _ ("cachesize is not allowed with apiVersion v2"));
+      obk_check_remedy (reader->report, _ ("take cachesize out"));
+    }
+  ours = g_strcmp0 (*name, reader->question->provider_name) == 0 || g_strcmp0 (endpoint, reader->endpoint) == 0;
+  if (ours)
+    check_ours (reader, kms, *name);
+  return ours;
+}
+
+static void
+read_keys (Reader *reader, const ObkYaml *provider, const char *type)
+{
+  static const char *const fields[] = { "keys", NULL };
+  static const char *const key_fields[] = { "name", "secret", NULL };
+  const ObkYaml *keys = NULL;
+
+  check_fields (reader, provider, fields);
+  keys = find (provider, "keys");
+  if (keys == NULL || !is_of (reader, keys, OBK_YAML_SEQUENCE, "keys") || keys->children->len == 0)
+    {
+      if (keys == NULL || keys->kind == OBK_YAML_SEQUENCE)
+        fault (reader, provider, _ ("%s without keys"), type);
+      return;
+    }
+  for (guint i = 0; i < keys->children->len; i++)
+    {
+      const ObkYaml *key = g_ptr_array_index (keys->children, i);
+
+      if (!is_of (reader, key, OBK_YAML_MAPPING, "keys"))
+        continue;
+      check_fields (reader, key, key_fields);
+      if (find (key, "name") == NULL || find (key, "secret") == NULL)
+        fault (reader, key, _ ("a key of %s without name or secret"), type);
+    }
+}
+
+static void
+read_provider (Reader *reader, const ObkYaml *node, Entry *entry)
+{
+  static const char *const types[] = { "aesgcm", "aescbc", "secretbox", "identity", "kms", NULL };
+  Provider provider = { .kind = PROVIDER_OTHER, .line = node->line };
+  const ObkYaml *inner = NULL;
+
+  if (!is_of (reader, node, OBK_YAML_MAPPING, "providers"))
+    return;
+  check_fields (reader, node, types);
+  if (node->children->len != 1)
+    {
+      fault (reader, node, _ ("each of providers must be of exactly one type"));
+      return;
+    }
+  inner = g_ptr_array_index (node->children, 0);
+  for (gsize i = 0; types[i] != NULL; i++)
+    if (strcmp (inner->key, types[i]) == 0)
+      provider.type = types[i];
+  if (provider.type == NULL)
+    return;
+  if (strcmp (provider.type, "identity") == 0)
+    {
+      provider.kind = PROVIDER_IDENTITY;
+      if (inner->kind != OBK_YAML_MAPPING)
+        {
+          fault (reader, inner, _ ("identity must be written as \"identity: {}\""));
+          return;
+        }
+    }
+  else if (!is_of (reader, inner, OBK_YAML_MAPPING, provider.type))
+    return;
+  else if (strcmp (provider.type, "kms") == 0)
+    provider.kind = read_kms (reader, inner, &provider.name) ? PROVIDER_OURS : PROVIDER_OTHER;
+  else
+    read_keys (reader, inner, provider.type);
+  g_array_append_val (entry->providers, provider);
+}
+
+/* Resources */
+
+static gboolean
+lists (const Entry *entry, const char *resource)
+{
+  for (guint i = 0; i < entry->resources->children->len; i++)
+    if (strcmp (((const ObkYaml *)g_ptr_array_index (entry->resources->children, i))->text, resource) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* Whether the entry is about Secrets: by name, by the wildcard of the core group, or by that of all. */
+static gboolean
+covers_secrets (const Entry *entry)
+{
+  return lists (entry, "secrets") || lists (entry, "*.") || lists (entry, "*.*");
+}
+
+static void
+check_resources (Reader *reader, const Entry *entry)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
+  GPtrArray *names = entry->resources->children;
+
+  for (guint i = 0; i < names->len; i++)
+    {
+      const ObkYaml *name = g_ptr_array_index (names, i);
+
+      if (strcmp (name->text, "*") == 0)
+        {
+          fault (reader, name, _ ("\"*\" is no resource"));
+          obk_check_remedy (reader->report, _ ("write '*.' for the core group, '*.*' for everything"));
+        }
+      else if (!g_hash_table_add (seen, name->text))
+        fault (reader, name, _ ("\"%s\" is listed twice"), name->text);
+      else if (strcmp (name->text, "*.*") == 0 && names->len > 1)
+        {
+          fault (reader, name, _ ("'*.*' overlaps with the other resources of its list"));
+          obk_check_remedy (reader->report, _ ("leave it alone in an entry of its own, after the others"));
+        }
+      else if (strcmp (name->text, "*.") != 0 && strchr (name->text, '.') == NULL && lists (entry, "*."))
+        fault (reader, name, _ ("\"%s\" overlaps with '*.' of the same list"), name->text);
+    }
+}
+
+/* Returns: (nullable): the list, when all in it are strings */
+static const ObkYaml *
+read_resources (Reader *reader, const ObkYaml *node)
+{
+  const ObkYaml *list = find (node, "resources");
+
+  if (list == NULL || (list->kind == OBK_YAML_SEQUENCE && list->children->len == 0))
+    {
+      fault (reader, node, _ ("an entry without resources"));
+      return NULL;
+    }
+  if (!is_of (reader, list, OBK_YAML_SEQUENCE, "resources"))
+    return NULL;
+  for (guint i = 0; i < list->children->len; i++)
+    if (!is_of (reader, g_ptr_array_index (list->children, i), OBK_YAML_SCALAR, "resources"))
+      return NULL;
+  return list;
+}
+
+static void
+read_entry (Reader *reader, const ObkYaml *node)
+{
+  static const char *const fields[] = { "resources", "providers", NULL };
+  const ObkYaml *providers = NULL;
+  Entry *entry = NULL;
+
+  if (!is_of (reader, node, OBK_YAML_MAPPING, "resources"))
+    return;
+  check_fields (reader, node, fields);
+  entry = g_new0 (Entry, 1);
+  entry->line = node->line;
+  entry->providers = g_array_new (FALSE, FALSE, sizeof (Provider));
+  entry->resources = read_resources (reader, node);
+  providers = find (node, "providers");
+  if (providers == NULL || (providers->kind == OBK_YAML_SEQUENCE && providers->children->len == 0))
+    fault (reader, node, _ ("an entry without providers"));
+  else if (is_of (reader, providers, OBK_YAML_SEQUENCE, "providers"))
+    for (guint i = 0; i < providers->children->len; i++)
+      read_provider (reader, g_ptr_array_index (providers->children, i), entry);
+  if (entry->resources == NULL || entry->providers->len == 0)
+    {
+      entry_free (entry);
+      return;
+    }
+  check_resources (reader, entry);
+  g_ptr_array_add (reader->entries, entry);
+}
+
+static void
+read_root (Reader *reader, const ObkYaml *root)
+{
+  static const char *const fields[] = { "apiVersion", "kind", "resources", NULL };
+  const ObkYaml *entries = NULL;
+
+  if (!is_of (reader, root, OBK_YAML_MAPPING, KIND))
+    return;
+  check_fields (reader, root, fields);
+  if (g_strcmp0 (find_text (reader, root, "apiVersion"), API_VERSION) != 0)
+    {
+      fault (reader, root, _ ("apiVersion is not \"%s\""), API_VERSION);
+      obk_check_remedy (reader->report, _ ("write apiVersion: %s"), API_VERSION);
+    }
+  if (g_strcmp0 (find_text (reader, root, "kind"), KIND) != 0)
+    {
+      fault (reader, root, _ ("kind is not \"%s\""), KIND);
+      obk_check_remedy (reader->report, _ ("write kind: %s"), KIND);
+    }
+  entries = find (root, "resources");
+  if (entries == NULL || (entries->kind == OBK_YAML_SEQUENCE && entries->children->len == 0))
+    fault (reader, root, _ ("\"resources\" is missing or empty"));
+  else if (is_of (reader, entries, OBK_YAML_SEQUENCE, "resources"))
+    for (guint i = 0; i < entries->children->len; i++)
+      read_entry (reader, g_ptr_array_index (entries->children, i));
+}
+
+/* What it all comes to */
+
+static const Provider *
+ours_in (const Entry *entry, guint *position)
+{
+  for (guint i = 0; i < entry->providers->len; i++)
+    {
+      const Provider *provider = &g_array_index (entry->providers, Provider, i);
+
+      if (provider->kind != PROVIDER_OURS)
+        continue;
+      *position = i;
+      return provider;
+    }
+  return NULL;
+}
+
+static char *
+list_resources (const Entry *entry)
+{
+  g_autoptr (GString) list = g_string_new (NULL);
+
+  for (guint i = 0; i < entry->resources->children->len; i++)
+    g_string_append_printf (list, "%s%s", i > 0 ? ", " : "",
+                            ((const ObkYaml *)g_ptr_array_index (entry->resources->children, i))->text);
+  return g_string_free (g_steal_pointer (&list), FALSE);
+}
+
+/* The first provider writes, all of them read. */
+static void
+judge_order (Reader *reader, const Entry *entry, guint position)
+{
+  g_autofree char *resources = list_resources (entry);
+  const Provider *first = &g_array_index (entry->providers, Provider, 0);
+
+  if (position > 0)
+    {
+      caution (reader, first->line, _ ("%s are written by \"%s\", which stands before our provider"), resources,
+               first->type);
+      obk_check_remedy (reader->report, _ ("right while not all API servers read by the provider yet; then put our kms "
+                                           "provider first on all of them"));
+    }
+  for (guint i = position + 1; i < entry->providers->len; i++)
+    {
+      const Provider *more = &g_array_index (entry->providers, Provider, i);
+
+      if (more->kind == PROVIDER_OURS)
+        continue;
+      caution (reader, more->line,
+               more->kind == PROVIDER_IDENTITY
+                   ? _ ("\"%s\" is still read for %s: what is in etcd in clear is taken as good")
+                   : _ ("\"%s\" is still read for %s"),
+               more->type, resources);
+      obk_check_remedy (reader->report, _ ("rewrite all of them once, then take it out"));
+      if (lists (entry, "secrets"))
+        obk_check_command (reader->report, "kubectl get secrets -A -o json | kubectl replace -f -");
+    }
+}
+
+static void
+judge_entries (Reader *reader)
+{
+  const Entry *of_secrets = NULL;
+  gboolean found = FALSE;
+
+  for (guint i = 0; i < reader->entries->len; i++)
+    {
+      const Entry *entry = g_ptr_array_index (reader->entries, i);
+      g_autofree char *resources = list_resources (entry);
+      guint position = 0;
+      gboolean has_ours = ours_in (entry, &position) != NULL;
+
+      found = found || has_ours;
+      if (of_secrets == NULL && covers_secrets (entry)) /* the API server takes the first entry that fits */
+        of_secrets = entry;
+      if (has_ours)
+        judge_order (reader, entry, position);
+      else
+        caution (reader, entry->line, _ ("%s do not go through our provider"), resources);
+    }
+  if (!found)
+    {
+      obk_check_fail (reader->report, _ ("%s: no kms provider is named \"%s\" or has the endpoint \"%s\""),
+                      reader->path, reader->question->provider_name, reader->endpoint);
+      obk_check_remedy (
+          reader->report,
+          _ ("add to providers: - kms: {apiVersion: v2, name: %s, endpoint: %s, timeout: %" G_GINT64_FORMAT "s}"),
+          reader->question->provider_name, reader->endpoint,
+          (reader->question->openbao_timeout_us + TIMEOUT_SLACK_US + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC);
+    }
+  else if (of_secrets == NULL || ours_in (of_secrets, &(guint){ 0 }) == NULL)
+    {
+      obk_check_warn (reader->report,
+                      of_secrets == NULL ? _ ("%s: Secrets are in no entry and are stored in clear")
+                                         : _ ("%s: the first entry that fits Secrets is without our provider"),
+                      reader->path);
+      obk_check_remedy (reader->report, _ ("list secrets in the entry with our provider, and put it first"));
+    }
+}
+
+static void
+say_how_it_stands (Reader *reader)
+{
+  for (guint i = 0; i < reader->entries->len; i++)
+    {
+      const Entry *entry = g_ptr_array_index (reader->entries, i);
+      g_autofree char *resources = list_resources (entry);
+      guint position = 0;
+
+      if (ours_in (entry, &position) != NULL)
+        obk_check_ok (reader->report, _ ("%s: %s go through our provider, %s"), reader->path, resources,
+                      position == 0 ? _ ("which writes") : _ ("which only reads yet"));
+    }
+}
+
+static void
+add_problems (Reader *reader, const GPtrArray *problems)
+{
+  for (guint i = 0; i < problems->len; i++)
+    {
+      g_autofree char *line = obk_config_problem_format (g_ptr_array_index (problems, i), reader->path);
+
+      obk_check_fail (reader->report, "%s", line);
+      reader->faults++;
+    }
+}
+
+void
+obk_encryption_config_judge (const char *text, gsize length, const char *path, const ObkEncryptionQuestion *question,
+                             ObkCheckReport *report)
+{
+  g_autoptr (GPtrArray) problems = obk_config_problems_new ();
+  g_autoptr (ObkYaml) root = obk_yaml_parse (text, length, problems);
+  g_autoptr (GPtrArray) entries = g_ptr_array_new_with_free_func (entry_free);
+  g_autoptr (GHashTable) kms_names = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autofree char *endpoint = g_strconcat ("unix://", question->socket_path, NULL);
+  Reader reader = {
+    .path = path,
+    .question = question,
+    .report = report,
+    .endpoint = endpoint,
+    .entries = entries,
+    .kms_names = kms_names,
+  };
+
+  add_problems (&reader, problems);
+  if (root != NULL && problems->len == 0)
+    {
+      read_root (&reader, root);
+      judge_entries (&reader);
+    }
+  else if (reader.faults == 0)
+    obk_check_fail (report, _ ("%s is empty"), path);
+  if (reader.faults == 0 && root != NULL)
+    say_how_it_stands (&reader);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What SELinux makes of the provider: its mode, our module and domain, labels of files, who may connect. */
+#pragma once
+
+#include <glib.h>
+
+#include "cli/doctor/check.h"
+
+G_BEGIN_DECLS
+
+#define OBK_SELINUX_DOMAIN "openbao_kms_t"
+#define OBK_SELINUX_PACKAGE "bao-kms-provider-selinux"
+
+/**
+ * obk_label_judge:
+ * @paths: %NULL-ended; those that exist must be labelled as the policy's file contexts say
+ * @socket: whoever listens there must run in our domain
+ *
+ * Adds the findings; passes over where SELinux is off.
+ */
+void obk_label_judge (const char *const *paths, const char *socket, ObkCheckReport *report);
+
+/* One question to the loaded policy. A plain value, everything borrowed. */
+typedef struct
+{
+  const char *source; /* contexts */
+  const char *target;
+  const char *object_class;
+  const char *permission;
+} ObkLabelAccess;
+
+/* Returns: whether SELinux is on, enforcing or not */
+gboolean obk_label_enabled (void);
+gboolean obk_label_enforcing (void);
+
+/* Returns: (transfer full) (nullable): the context */
+char *obk_label_of_process (pid_t pid);
+char *obk_label_of_file (const char *path);
+
+/* FALSE with OBK_ERROR_POLICY_DENIED, or OBK_ERROR_UNKNOWN when the policy cannot be asked */
+gboolean obk_label_allows (const ObkLabelAccess *access, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+G_END_DECLS

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* doctor: what can be checked on this machine alone before OpenBao is asked: configuration, socket, JWT. */
+#include "cli/doctor/doctor.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/names.h"
+#include "base/safe-file.h"
+#include "cli/registry-command.h"
+#include "cli/scope.h"
+#include "openbao/jwt.h"
+
+#include <glib/gi18n.h>
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define CREDENTIAL_PREFIX "credential:"
+#define CREDENTIALS_ROOT "/run/credentials"
+
+/* Configuration */
+
+/* How the file must be for the service to read it, when it is not. */
+static void
+advise_on_file (ObkDoctor *doctor, ObkCheckReport *report, const char *path)
+{
+  g_autofree char *quoted = obk_doctor_quote (path);
+  gid_t gid = doctor->options.service.gid;
+
+  if (access (path, F_OK) != 0 && errno == ENOENT)
+    return;
+  if (!doctor->options.is_root && !doctor->options.is_service)
+    {
+      g_autofree char *hint = obk_doctor_run_as_root (doctor);
+
+      obk_check_remedy (report, "%s", hint);
+      return;
+    }
+  obk_check_remedy (report, _ ("give the file to root and the service's group, readable by nobody else"));
+  obk_check_command (report, "chown root:%u %s\nchmod 0640 %s", gid, quoted, quoted);
+}
+
+void
+obk_doctor_config_load (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  const char *path = obk_config_path (doctor->options.config_path);
+  g_autoptr (GPtrArray) problems = NULL;
+  g_autoptr (GError) error = NULL;
+
+  doctor->config = obk_config_load (path, doctor->options.flags, &problems, &error);
+  if (doctor->config != NULL)
+    {
+      doctor->scope = obk_scope_from_config (doctor->config);
+      doctor->addresses = obk_doctor_addresses_new (doctor->config);
+      obk_check_ok (report, "%s", path);
+    }
+  else if (problems->len > 0)
+    obk_check_ok (report, _ ("%s can be read"), path);
+  else
+    {
+      obk_check_fail (report, "%s", error->message);
+      advise_on_file (doctor, report, path);
+      if (access (path, F_OK) != 0 && errno == ENOENT)
+        obk_check_remedy (report, _ ("write it, or name it by --config; the example is config.example.yaml"));
+    }
+}
+
+void
+obk_doctor_config_validate (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  const char *path = obk_config_path (doctor->options.config_path);
+  g_autoptr (GPtrArray) problems = NULL;
+  g_autoptr (ObkConfig) again = NULL;
+  g_autofree char *fingerprint = NULL;
+
+  if (doctor->config != NULL)
+    {
+      fingerprint = obk_config_fingerprint (doctor->config);
+      obk_check_ok (report, _ ("fingerprint %s"), fingerprint);
+      return;
+    }
+  again = obk_config_load (path, doctor->options.flags, &problems, NULL);
+  for (guint i = 0; i < problems->len; i++)
+    {
+      const ObkConfigProblem *problem = g_ptr_array_index (problems, i);
+      g_autofree char *line = obk_config_problem_format (problem, path);
+
+      obk_check_fail (report, "%s", line);
+      if (i == 0)
+        obk_check_remedy (report, _ ("correct the file; docs/configuration.md has every field"));
+    }
+  if (problems->len == 0)
+    obk_check_fail (report, _ ("%s has changed while it was looked at"), path);
+}
+
+/* The socket */
+
+static gboolean
+stat_parent (const ObkConfig *config, char **parent, struct stat *status)
+{
+  *parent = g_path_get_dirname (config->server.socket_path);
+  return lstat (*parent, status) == 0;
+}
+
+/* The socket that is there is of another group or mode: systemd's unit, or what an older configuration has left. */
+static void
+check_socket_file (ObkDoctor *doctor, ObkCheckReport *report, gid_t gid)
+{
+  const ObkConfig *config = doctor->config;
+  g_autofree char *unit = obk_doctor_socket_unit (doctor);
+  g_autofree char *quoted = obk_doctor_quote (config->server.socket_path);
+  struct stat status;
+
+  if (stat (config->server.socket_path, &status) != 0 || !S_ISSOCK (status.st_mode))
+    return;
+  if (status.st_gid != gid)
+    {
+      obk_check_fail (report, _ ("the socket belongs to group %u, not to group %u of server.socketGroup"),
+                      status.st_gid, gid);
+      obk_check_remedy (report,
+                        _ ("restart the provider; with the socket unit set SocketGroup= in it likewise (systemctl edit "
+                           "%s). At once, until then:"),
+                        unit);
+      obk_check_command (report, "chgrp %s %s", config->server.socket_group, quoted);
+    }
+  if ((status.st_mode & 07777) != config->server.socket_mode)
+    {
+      obk_check_fail (report, _ ("the socket has mode %04o, not %04o as server.socketMode says"),
+                      status.st_mode & 07777, config->server.socket_mode);
+      obk_check_remedy (report,
+                        _ ("restart the provider; with the socket unit set SocketMode= in it likewise (systemctl edit "
+                           "%s). At once, until then:"),
+                        unit);
+      obk_check_command (report, "chmod %04o %s", config->server.socket_mode, quoted);
+    }
+}
+
+void
+obk_doctor_socket_group (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  const ObkConfig *config = doctor->config;
+  const char *group = config->server.socket_group;
+  const ObkIds *service = &doctor->options.service;
+  g_autofree char *user = obk_ids_describe (service);
+  g_autofree char *parent = NULL;
+  struct stat status;
+  gid_t gid = 0;
+
+  if (!obk_group_find (group, &gid))
+    {
+      obk_check_fail (report, _ ("group \"%s\" of server.socketGroup does not exist"), group);
+      obk_check_remedy (report, _ ("make it, or correct server.socketGroup"));
+      obk_check_command (report, "groupadd --system %s", group);
+      return;
+    }
+  check_socket_file (doctor, report, gid);
+  if (report->findings->len > 0)
+    return;
+  if (service->uid == 0 || obk_ids_have_group (service, gid)
+      || (stat_parent (config, &parent, &status) && (status.st_mode & S_ISGID) != 0 && status.st_gid == gid))
+    obk_check_ok (report, _ ("\"%s\" is group %u"), group, gid);
+  else
+    {
+      obk_check_fail (report, _ ("%s is not a member of group \"%s\" and cannot give the socket to it"), user, group);
+      obk_check_remedy (report, _ ("make the service's user a member, then restart the provider"));
+      obk_check_command (report, "usermod -aG %s $(id -nu %u)", group, service->uid);
+    }
+}
+
+/* Whether all directories above let everyone in, so that the API server can reach the socket. */
+static gboolean
+check_way (const char *parent, ObkCheckReport *report)
+{
+  g_autofree char *at = g_path_get_dirname (parent);
+
+  while (strcmp (at, "/") != 0)
+    {
+      struct stat status;
+      char *up = g_path_get_dirname (at);
+
+      if (stat (at, &status) == 0 && (status.st_mode & S_IXOTH) == 0)
+        {
+          g_autofree char *quoted = obk_doctor_quote (at);
+
+          obk_check_warn (report, _ ("\"%s\" (mode %04o) lets only some users through to the socket"), at,
+                          status.st_mode & 07777);
+          obk_check_command (report, "chmod o+x %s", quoted);
+          g_free (up);
+          return FALSE;
+        }
+      g_free (at);
+      at = up;
+    }
+  return TRUE;
+}
+
+/* What is in the place where the socket goes. */
+static void
+check_socket_place (ObkCheckReport *report, const char *path)
+{
+  g_autofree char *quoted = obk_doctor_quote (path);
+  struct stat status;
+
+  if (lstat (path, &status) != 0 || S_ISSOCK (status.st_mode))
+    return;
+  obk_check_fail (report, _ ("\"%s\" is %s, where the socket should go"), path,
+                  S_ISLNK (status.st_mode)   ? _ ("a symbolic link")
+                  : S_ISDIR (status.st_mode) ? _ ("a directory (often made by a container's mount of the socket file)")
+                                             : _ ("not a socket"));
+  obk_check_remedy (report, _ ("see what has made it, and take it away; a pod mounts the directory, never the socket"));
+  obk_check_command (report, S_ISDIR (status.st_mode) ? "rmdir %s" : "rm %s", quoted);
+}
+
+static void
+advise_on_parent (ObkDoctor *doctor, ObkCheckReport *report, const char *parent)
+{
+  g_autofree char *quoted = obk_doctor_quote (parent);
+
+  obk_check_remedy (report, _ ("make it as the package's tmpfiles.d does"));
+  obk_check_command (report, "install -d -m 2750 -o %u -g %s %s", doctor->options.service.uid,
+                     doctor->config->server.socket_group, quoted);
+}
+
+static void
+check_parent_modes (ObkDoctor *doctor, ObkCheckReport *report, const char *parent, const struct stat *status)
+{
+  const ObkIds *service = &doctor->options.service;
+  const char *group = doctor->config->server.socket_group;
+  g_autofree char *quoted = obk_doctor_quote (parent);
+  gid_t gid = 0;
+
+  if ((status->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    {
+      obk_check_fail (report, _ ("\"%s\" has mode %04o: group or world may put another socket into it"), parent,
+                      status->st_mode & 07777);
+      obk_check_command (report, "chmod 2750 %s", quoted);
+    }
+  if (status->st_uid != 0 && status->st_uid != service->uid)
+    {
+      obk_check_fail (report, _ ("\"%s\" belongs to uid %u, not to root or the service (uid %u)"), parent,
+                      status->st_uid, service->uid);
+      obk_check_command (report, "chown %u %s", service->uid, quoted);
+    }
+  if (obk_group_find (group, &gid) && (status->st_mode & S_IXOTH) == 0
+      && (status->st_gid != gid || (status->st_mode & S_IXGRP) == 0))
+    {
+      obk_check_fail (report,
+                      _ ("\"%s\" (group %u, mode %04o) does not let the members of \"%s\" through to the socket"),
+                      parent, status->st_gid, status->st_mode & 07777, group);
+      obk_check_command (report, "chgrp %s %s\nchmod 2750 %s", group, quoted, quoted);
+    }
+}
+
+void
+obk_doctor_socket_parent (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  const char *path = doctor->config->server.socket_path;
+  g_autofree char *parent = NULL;
+  struct stat status;
+
+  if (!stat_parent (doctor->config, &parent, &status))
+    {
+      if (errno == EACCES)
+        obk_check_fail (report, _ ("\"%s\" is out of reach for the service: %s"), parent, g_strerror (errno));
+      else
+        obk_check_fail (report, _ ("\"%s\": %s"), parent, g_strerror (errno));
+      advise_on_parent (doctor, report, parent);
+      return;
+    }
+  if (!S_ISDIR (status.st_mode))
+    {
+      obk_check_fail (report, _ ("\"%s\" is %s"), parent,
+                      S_ISLNK (status.st_mode) ? _ ("a symbolic link") : _ ("not a directory"));
+      obk_check_remedy (report, _ ("take it away and make the directory, or name the true path in server.socketPath"));
+      return;
+    }
+  check_parent_modes (doctor, report, parent, &status);
+  check_socket_place (report, path);
+  if (report->findings->len == 0 && doctor->options.is_service && access (parent, W_OK | X_OK) != 0)
+    {
+      obk_check_fail (report, _ ("the service may not make its socket in \"%s\": %s"), parent, g_strerror (errno));
+      advise_on_parent (doctor, report, parent);
+    }
+  if (report->findings->len == 0 && check_way (parent, report))
+    obk_check_ok (report, "%s (uid %u, gid %u, mode %04o)", parent, status.st_uid, status.st_gid,
+                  status.st_mode & 07777);
+}
+
+/* The JWT */
+
+/* doctor is no service of systemd's: the running service's credentials are where systemd keeps them. */
+static void
+find_credentials (ObkDoctor *doctor)
+{
+  g_autofree char *unit = obk_doctor_service_unit (doctor);
+  g_autofree char *directory = g_build_filename (CREDENTIALS_ROOT, unit, NULL);
+
+  if (g_getenv ("CREDENTIALS_DIRECTORY") == NULL && g_file_test (directory, G_FILE_TEST_IS_DIR))
+    g_setenv ("CREDENTIALS_DIRECTORY", directory, TRUE);
+}
+
+/* By how much the clock is ahead of the first server that answers, 0 when it is right or unknown. @known: (out) */
+static gint64
+find_clock_offset (ObkDoctor *doctor, gboolean *known)
+{
+  gint64 offset_us = 0;
+
+  *known = FALSE;
+  for (guint i = 0; i < doctor->addresses->len && !*known; i++)
+    {
+      const ObkDoctorAddress *address = g_ptr_array_index (doctor->addresses, i);
+
+      *known = obk_doctor_clock_offset (doctor, address->endpoint, &offset_us, NULL);
+    }
+  return ABS (offset_us) > MAX (doctor->config->auth.jwt.clock_skew_leeway_us, OBK_DOCTOR_CLOCK_US) ? offset_us : 0;
+}
+
+/* Times in a JWT are wrong because of it, or because of the clock that judges them. */
+static void
+refuse_times (ObkDoctor *doctor, ObkCheckReport *report, const char *path, const char *problem)
+{
+  g_autofree char *now = obk_registry_command_time (obk_clock_unix ());
+  gboolean known = FALSE;
+  gint64 offset_us = find_clock_offset (doctor, &known);
+  g_autofree char *span = obk_doctor_span (offset_us);
+
+  if (offset_us != 0)
+    {
+      obk_check_fail (report, _ ("this node's clock (%s) is %s %s OpenBao's; by it \"%s\": %s"), now, span,
+                      offset_us > 0 ? _ ("ahead of") : _ ("behind"), path, problem);
+      obk_check_remedy (report, _ ("set the clock"));
+      obk_check_command (report, OBK_DOCTOR_SET_CLOCK);
+      return;
+    }
+  obk_check_fail (report, "\"%s\": %s", path, problem);
+  obk_check_remedy (report,
+                    known ? _ ("have its issuer write a fresh one; this node's clock says %s, as OpenBao's does")
+                          : _ ("have its issuer write a fresh one; or this node's clock, %s, is wrong"),
+                    now);
+}
+
+static void
+refuse_jwt (ObkDoctor *doctor, ObkCheckReport *report, const char *path, const char *problem)
+{
+  if (strstr (problem, "\"exp\"") != NULL || strstr (problem, "\"nbf\"") != NULL || strstr (problem, "\"iat\"") != NULL)
+    {
+      refuse_times (doctor, report, path, problem);
+      return;
+    }
+  obk_check_fail (report, "\"%s\": %s", path, problem);
+  if (strstr (problem, "\"iss\"") != NULL)
+    obk_check_remedy (report, _ ("have the JWT issued by auth.jwt.expectedIssuer, or correct that field"));
+  else if (strstr (problem, "\"aud\"") != NULL)
+    obk_check_remedy (report, _ ("have the JWT issued for one of auth.jwt.expectedAudience, or correct that field"));
+  else if (strstr (problem, "\"sub\"") != NULL)
+    obk_check_remedy (report, _ ("have the JWT issued for auth.jwt.expectedSubject, or correct that field"));
+  else
+    obk_check_remedy (report, _ ("write the JWT alone into the file, in its compact form of three parts"));
+}
+
+static gboolean
+is_unreadable (const GError *error)
+{
+  return strstr (error->message, g_strerror (EACCES)) != NULL || strstr (error->message, g_strerror (EPERM)) != NULL;
+}
+
+/* Returns: (transfer full) (nullable): the JWT */
+static ObkSecret *
+read_jwt (ObkDoctor *doctor, ObkCheckReport *report, const char *path)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *quoted = obk_doctor_quote (path);
+  ObkSecret *jwt = obk_safe_file_read (path, OBK_FILE_MASK_PRIVATE, OBK_JWT_MAX_BYTES, &error);
+
+  if (jwt != NULL)
+    {
+      gsize length = obk_secret_length (jwt);
+
+      if (length > 0 && obk_secret_data (jwt)[length - 1] == '\n')
+        obk_secret_set_length (jwt, length - 1);
+      return jwt;
+    }
+  if (!doctor->options.is_service && is_unreadable (error))
+    {
+      obk_check_skip (report, "%s", error->message);
+      return NULL;
+    }
+  obk_check_fail (report, "%s", error->message);
+  if (access (path, F_OK) != 0 && errno == ENOENT)
+    obk_check_remedy (report, _ ("have what issues the JWT write it there, or correct auth.jwt.jwtFile"));
+  else
+    advise_on_file (doctor, report, path);
+  return NULL;
+}
+
+/* Returns: (transfer full) (nullable): where it is */
+static char *
+find_jwt (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  const char *reference = doctor->config->auth.jwt.jwt_file;
+  g_autoptr (GError) error = NULL;
+  char *path = NULL;
+
+  if (!g_str_has_prefix (reference, CREDENTIAL_PREFIX))
+    return g_strdup (reference);
+  find_credentials (doctor);
+  path = obk_credential_path (reference, &error);
+  if (path == NULL)
+    {
+      obk_check_skip (report, "%s", error->message);
+      obk_check_remedy (report, _ ("systemd has it while the service runs: start the service, then run doctor again"));
+      return NULL;
+    }
+  obk_check_warn (report, _ ("auth.jwt.jwtFile is a credential of systemd's, which is copied once when the service "
+                             "starts: a JWT that is renewed stays the old one"));
+  obk_check_remedy (report, _ ("name in auth.jwt.jwtFile the file itself that is renewed"));
+  return path;
+}
+
+void
+obk_doctor_jwt_local (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  const ObkConfig *config = doctor->config;
+  ObkJwtRules rules = obk_session_jwt_rules (config);
+  g_autoptr (ObkSecret) jwt = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *path = NULL;
+  g_autofree char *span = NULL;
+  gint64 expires_unix = 0;
+
+  if (config->auth.method != OBK_AUTH_JWT || config->auth.jwt.source != OBK_JWT_FILE)
+    {
+      obk_check_pass_over (report, _ ("no JWT from a file is used"));
+      return;
+    }
+  path = find_jwt (doctor, report);
+  jwt = path != NULL ? read_jwt (doctor, report, path) : NULL;
+  if (jwt == NULL)
+    return;
+  if (!obk_jwt_check (obk_secret_data (jwt), obk_secret_length (jwt), &rules, obk_clock_unix (), &expires_unix, &error))
+    {
+      refuse_jwt (doctor, report, path, error->message);
+      return;
+    }
+  span = obk_doctor_span ((expires_unix - obk_clock_unix ()) * G_USEC_PER_SEC);
+  obk_check_ok (report, _ ("%s, for %s more"), path, span);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* doctor: the machine around the provider: systemd's units, SELinux. */
+#include "cli/doctor/doctor.h"
+#include "cli/doctor/label.h"
+#include "cli/doctor/unit.h"
+
+#include <glib/gi18n.h>
+
+#define SYSTEMD_RUNS "/run/systemd/system"
+
+void
+obk_doctor_systemd (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  const ObkConfig *config = doctor->config;
+  g_autofree char *service_name = obk_doctor_service_unit (doctor);
+  g_autofree char *socket_name = obk_doctor_socket_unit (doctor);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GHashTable) service = NULL;
+  g_autoptr (GHashTable) socket = NULL;
+  g_autoptr (GHashTable) kubelet = NULL;
+
+  if (!g_file_test (SYSTEMD_RUNS, G_FILE_TEST_IS_DIR))
+    {
+      obk_check_pass_over (report, _ ("this machine is not run by systemd"));
+      return;
+    }
+  service = obk_unit_read (service_name, &error);
+  socket = service != NULL ? obk_unit_read (socket_name, &error) : NULL;
+  kubelet = socket != NULL ? obk_unit_read ("kubelet.service", &error) : NULL;
+  if (kubelet == NULL)
+    {
+      obk_check_skip (report, "%s", error->message);
+      return;
+    }
+  obk_unit_judge (
+      &(ObkUnitQuestion){
+          .service_name = service_name,
+          .socket_name = socket_name,
+          .service = service,
+          .socket = socket,
+          .kubelet = kubelet,
+          .socket_path = config->server.socket_path,
+          .socket_mode = config->server.socket_mode,
+          .socket_group = config->server.socket_group,
+          .before_start = doctor->options.before_start,
+      },
+      report);
+}
+
+/* What the policy's file contexts are asked about. */
+static void
+add_path (GPtrArray *paths, const char *path)
+{
+  if (path != NULL && path[0] == '/')
+    g_ptr_array_add (paths, g_strdup (path));
+}
+
+void
+obk_doctor_selinux (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  const ObkConfig *config = doctor->config;
+  g_autofree char *state = g_path_get_dirname (config->state.path);
+  g_autofree char *socket = g_path_get_dirname (config->server.socket_path);
+  g_autoptr (GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
+
+  add_path (paths, obk_config_path (doctor->options.config_path));
+  add_path (paths, config->openbao.ca_cert_file);
+  add_path (paths, config->auth.jwt.jwt_file);
+  add_path (paths, state);
+  add_path (paths, config->state.path);
+  add_path (paths, socket);
+  add_path (paths, config->server.socket_path);
+  g_ptr_array_add (paths, NULL);
+  obk_label_judge ((const char *const *)paths->pdata, config->server.socket_path, report);
+}

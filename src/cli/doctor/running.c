@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* doctor: the provider that runs, through its socket. */
+#include "cli/doctor/doctor.h"
+
+#include "base/error.h"
+#include "base/names.h"
+#include "kms/client.h"
+
+#include <glib/gi18n.h>
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define TIMEOUT_US (10 * (gint64)G_USEC_PER_SEC)
+#define PLAINTEXT_LENGTH 32
+#define UID "doctor"
+#define SYSTEMD "systemd"
+
+static void
+advise_to_start (const ObkDoctor *doctor, ObkCheckReport *report)
+{
+  g_autofree char *service = obk_doctor_service_unit (doctor);
+
+  obk_check_remedy (report, _ ("start the provider, and see its log when it does not stay up; before the first start "
+                               "run doctor with --before-start"));
+  obk_check_command (report, "systemctl enable --now %s\njournalctl -u %s -n 20", doctor->units, service);
+}
+
+/* Whose the listening end is, by the kernel's word: who has called listen(). */
+static gboolean
+read_listener (const char *path, struct ucred *who)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  socklen_t size = sizeof *who;
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  gboolean known = FALSE;
+
+  g_strlcpy (address.sun_path, path, sizeof address.sun_path);
+  known = fd >= 0 && connect (fd, (const struct sockaddr *)&address, sizeof address) == 0
+          && getsockopt (fd, SOL_SOCKET, SO_PEERCRED, who, &size) == 0;
+  if (fd >= 0)
+    close (fd);
+  return known;
+}
+
+/* Returns: (transfer full) (nullable): the process's name, cut to 15 bytes by the kernel; of another pid namespace
+ * %NULL
+ */
+static char *
+name_process (pid_t pid)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%d/comm", pid);
+  char *name = NULL;
+
+  return pid > 0 && g_file_get_contents (path, &name, NULL, NULL) ? g_strchomp (name) : NULL;
+}
+
+/* Returns: whether it is the provider that listens, or systemd for it, or nobody knows */
+static gboolean
+check_listener (ObkCheckReport *report, const char *path)
+{
+  struct ucred who = { 0 };
+  g_autofree char *name = read_listener (path, &who) ? name_process (who.pid) : NULL;
+
+  if (name == NULL || who.pid == 1 || strcmp (name, SYSTEMD) == 0 || strncmp (name, OBK_PROGRAM, strlen (name)) == 0)
+    return TRUE;
+  obk_check_fail (report, _ ("process %d (\"%s\", uid %u) listens on \"%s\", and not the provider"), who.pid, name,
+                  who.uid, path);
+  obk_check_remedy (report, _ ("stop that process, take its socket away and start the provider"));
+  obk_check_command (report, "ps -fp %d\nss -xlp src %s", who.pid, path);
+  return FALSE;
+}
+
+static void
+refuse_socket (const ObkDoctor *doctor, ObkCheckReport *report, const char *path, const char *problem)
+{
+  if (strstr (problem, "permission denied") != NULL && !doctor->options.is_service)
+    {
+      obk_check_skip (report, "%s", problem);
+      return;
+    }
+  obk_check_fail (report, "%s", problem);
+  if (strstr (problem, "permission denied") != NULL)
+    obk_check_remedy (report, _ ("the checks of socket.group and socket.parent above say what keeps the service out"));
+  else
+    advise_to_start (doctor, report);
+}
+
+/* Whether the key_id is one of this node's state, or what the key has now. */
+static gboolean
+is_known_key_id (ObkDoctor *doctor, const char *key_id)
+{
+  const ObkState *state = obk_doctor_state (doctor);
+
+  if (state == NULL)
+    return TRUE; /* it has made one since, perhaps */
+  for (guint i = 0; i < state->snapshots->len; i++)
+    if (strcmp (g_array_index (state->snapshots, ObkSnapshot, i).key_id, key_id) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean
+check_status (ObkDoctor *doctor, ObkCheckReport *report, const ObkKmsStatus *status)
+{
+  g_autofree char *service = obk_doctor_service_unit (doctor);
+
+  if (strcmp (status->healthz, OBK_HEALTHZ_OK) != 0)
+    {
+      obk_check_fail (report, _ ("the running provider says of itself \"%s\""), status->healthz);
+      obk_check_remedy (report, _ ("if nothing above has failed it is well again within a minute; its log says why it "
+                                   "is not"));
+      obk_check_command (report, "journalctl -u %s -n 20", service);
+      return FALSE;
+    }
+  if (is_known_key_id (doctor, status->key_id))
+    return TRUE;
+  obk_check_fail (report, _ ("the running provider names a key_id that is not in the state of this configuration"));
+  obk_check_remedy (report, _ ("it runs with another configuration or state: restart it"));
+  obk_check_command (report, "systemctl restart %s", service);
+  return FALSE;
+}
+
+static ObkSecret *
+random_plaintext (void)
+{
+  ObkSecret *plaintext = obk_secret_new (PLAINTEXT_LENGTH);
+
+  if (getrandom (obk_secret_writable (plaintext), PLAINTEXT_LENGTH, 0) != PLAINTEXT_LENGTH)
+    g_clear_pointer (&plaintext, obk_secret_unref);
+  else
+    obk_secret_set_length (plaintext, PLAINTEXT_LENGTH);
+  return plaintext;
+}
+
+static gboolean
+there_and_back (ObkKmsClient *client, GError **error)
+{
+  g_autoptr (ObkSecret) plaintext = random_plaintext ();
+  g_autoptr (ObkSecret) back = NULL;
+  g_auto (ObkKmsEncrypted) encrypted = { 0 };
+
+  if (plaintext == NULL)
+    {
+      g_set_error_literal (error, OBK_ERROR, OBK_ERROR_UNKNOWN, "cannot get random bytes");
+      return FALSE;
+    }
+  if (!obk_kms_client_encrypt (client, TIMEOUT_US, plaintext, UID, &encrypted, error))
+    return FALSE;
+  back = obk_kms_client_decrypt (client, TIMEOUT_US, &encrypted, UID, error);
+  if (back == NULL)
+    return FALSE;
+  if (obk_secret_length (back) == PLAINTEXT_LENGTH
+      && memcmp (obk_secret_data (back), obk_secret_data (plaintext), PLAINTEXT_LENGTH) == 0)
+    return TRUE;
+  g_set_error_literal (error, OBK_ERROR, OBK_ERROR_UNKNOWN, _ ("what came back is not what was encrypted"));
+  return FALSE;
+}
+
+static void
+call (ObkDoctor *doctor, ObkCheckReport *report, ObkKmsClient *client)
+{
+  g_autofree char *service = obk_doctor_service_unit (doctor);
+  g_auto (ObkKmsStatus) status = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  if (!obk_kms_client_status (client, TIMEOUT_US, &status, &error))
+    {
+      obk_check_fail (report, "Status: %s", error->message);
+      obk_check_remedy (report, _ ("what listens is no provider, or one that hangs, or it refuses this user "
+                                   "(server.allowedUids): see who it is, and its log"));
+      obk_check_command (report, "ss -xlp src %s\njournalctl -u %s -n 20", doctor->config->server.socket_path, service);
+      return;
+    }
+  if (!check_status (doctor, report, &status))
+    return;
+  if (there_and_back (client, &error))
+    {
+      obk_check_ok (report, _ ("Status ok; 32 bytes encrypted and decrypted through %s"),
+                    doctor->config->server.socket_path);
+      return;
+    }
+  obk_check_fail (report, "%s", error->message);
+  obk_check_remedy (report, _ ("the provider's log has the cause"));
+  obk_check_command (report, "journalctl -u %s -n 20", service);
+}
+
+void
+obk_doctor_status_encrypt (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  const char *path = doctor->config->server.socket_path;
+  g_autoptr (ObkKmsClient) client = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (doctor->options.before_start)
+    {
+      obk_check_pass_over (report, _ ("not looked at before the first start (--before-start)"));
+      return;
+    }
+  if (!check_listener (report, path))
+    return;
+  client = obk_kms_client_new (path, TIMEOUT_US, &error);
+  if (client == NULL)
+    refuse_socket (doctor, report, path, error->message);
+  else
+    call (doctor, report, client);
+}

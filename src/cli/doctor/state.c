@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* doctor: this node's memory of the key, and what follows from it. */
+#include "cli/doctor/doctor.h"
+
+#include "base/hash.h"
+#include "base/names.h"
+#include "identity/key-id.h"
+
+#include <glib/gi18n.h>
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define LEAST_FREE_BYTES (4 * 1024 * 1024) /* both files, twice */
+
+/* Whether the service can save. */
+static void
+check_directory (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  g_autofree char *directory = g_path_get_dirname (doctor->config->state.path);
+  g_autofree char *quoted = obk_doctor_quote (directory);
+  struct statvfs space;
+
+  if (doctor->options.is_service && access (directory, W_OK | X_OK) != 0)
+    {
+      gboolean missing = errno == ENOENT;
+
+      obk_check_fail (report, _ ("the service may not write into \"%s\": %s"), directory, g_strerror (errno));
+      if (errno == EROFS)
+        obk_check_remedy (report, _ ("mount that file system for writing, or name another place in state.path"));
+      else
+        {
+          obk_check_remedy (report, missing ? _ ("make it for the service") : _ ("give it to the service"));
+          obk_check_command (report, "install -d -m 0750 -o %u -g %u %s", doctor->options.service.uid,
+                             doctor->options.service.gid, quoted);
+        }
+    }
+  else if (statvfs (directory, &space) == 0 && (guint64)space.f_bavail * space.f_frsize < LEAST_FREE_BYTES)
+    {
+      obk_check_fail (report, _ ("the file system of \"%s\" is full"), directory);
+      obk_check_remedy (report, _ ("make room on it"));
+      obk_check_command (report, "df -h %s", quoted);
+    }
+}
+
+static void
+refuse_state (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  const char *problem = doctor->state_error->message;
+
+  if (!doctor->options.is_service && strstr (problem, g_strerror (EACCES)) != NULL)
+    {
+      g_autofree char *hint = obk_doctor_run_as_root (doctor);
+
+      obk_check_skip (report, "%s", problem);
+      obk_check_remedy (report, "%s", hint);
+      return;
+    }
+  check_directory (doctor, report);
+  if (report->findings->len == 0)
+    obk_check_fail (report, "%s", problem);
+}
+
+/* Without a state a start makes the first one, if that can be right. */
+static void
+judge_absence (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  check_directory (doctor, report);
+  if (report->findings->len > 0)
+    return;
+  if (doctor->metadata != NULL && doctor->metadata->latest_version > 1)
+    {
+      obk_check_fail (report,
+                      _ ("there is no state, and the key was rotated already (latest version %u): the provider "
+                         "will not start"),
+                      doctor->metadata->latest_version);
+      obk_check_remedy (report, _ ("restore the state from a backup or a healthy peer, or plan a new one; "
+                                   "docs/rotation.md"));
+      obk_check_command (report, OBK_PROGRAM " recover-state");
+    }
+  else
+    obk_check_ok (report, _ ("there is none yet; the provider makes the first one when it starts"));
+}
+
+void
+obk_doctor_registry_state (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  const ObkState *state = obk_doctor_state (doctor);
+  const ObkSnapshot *pending = NULL;
+  g_autofree char *candidate = NULL;
+
+  if (doctor->state_error != NULL)
+    {
+      refuse_state (doctor, report);
+      return;
+    }
+  if (state == NULL)
+    {
+      judge_absence (doctor, report);
+      return;
+    }
+  check_directory (doctor, report);
+  pending = obk_state_pending (state);
+  if (pending != NULL)
+    candidate = g_strdup_printf (_ (", version %u is waiting"), pending->version);
+  if (doctor->checkpoint == OBK_CHECKPOINT_MISSING)
+    {
+      obk_check_warn (report, _ ("the checkpoint is missing"));
+      obk_check_remedy (report, _ ("the provider writes it with its next start; if nobody has taken it away, look at "
+                                   "the disk"));
+    }
+  obk_check_ok (report, _ ("generation %" G_GUINT64_FORMAT ", version %u active%s, checkpoint %s"), state->generation,
+                obk_state_active (state)->version, candidate != NULL ? candidate : "",
+                obk_checkpoint_status_name (doctor->checkpoint));
+}
+
+/* key_id */
+
+void
+obk_doctor_key_id (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  const ObkState *state = obk_doctor_state (doctor);
+  const ObkSnapshot *active = state != NULL ? obk_state_active (state) : NULL;
+  guint32 version = active != NULL ? active->version : doctor->metadata->latest_version;
+  gint64 created_at = obk_key_metadata_created_at (doctor->metadata, version);
+  g_autofree char *derived = NULL;
+  g_autofree char *again = NULL;
+  g_autofree char *hash = NULL;
+
+  if (created_at <= 0)
+    {
+      obk_check_fail (report, _ ("OpenBao gives no creation time of version %u, which its key_id is made from"),
+                      version);
+      obk_check_remedy (report,
+                        _ ("restore the key in OpenBao; docs/rotation.md says how to go on without the version"));
+      return;
+    }
+  derived = obk_key_id_derive (doctor->scope, version, created_at);
+  again = obk_key_id_derive (doctor->scope, version, created_at);
+  hash = obk_hash (derived, strlen (derived));
+  if (strcmp (derived, again) != 0 || (active != NULL && strcmp (derived, active->key_id) != 0))
+    {
+      obk_check_fail (report,
+                      _ ("version %u has another key_id in this node's state than what OpenBao and the "
+                         "configuration give"),
+                      version);
+      obk_check_remedy (report, _ ("openbao.instanceId, openbao.namespace or transit.keyIdScope were changed, or the "
+                                   "key was replaced: take that back; see docs/rotation.md"));
+      return;
+    }
+  obk_check_ok (report,
+                active != NULL ? _ ("version %u: as in the state; hash %s")
+                               : _ ("version %u: there is no state to compare it with; hash %s"),
+                version, hash);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What systemd says of units, read and judged. */
+#include "cli/doctor/unit.h"
+
+#include "base/error.h"
+#include "base/names.h"
+
+#include <gio/gio.h>
+#include <glib/gi18n.h>
+
+#include <string.h>
+
+#define KUBELET "kubelet.service"
+#define PROPERTIES                                                                                                     \
+  "--property=LoadState,ActiveState,SubState,UnitFileState,Before,After,NeedDaemonReload,Result,Listen,SocketMode,"    \
+  "SocketGroup,User,MainPID,NRestarts"
+
+ObkUnit *
+obk_unit_parse (const char *text)
+{
+  ObkUnit *unit = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+
+  for (char **line = lines; *line != NULL; line++)
+    {
+      const char *equals = strchr (*line, '=');
+
+      if (equals != NULL)
+        g_hash_table_insert (unit, g_strndup (*line, (gsize)(equals - *line)), g_strdup (equals + 1));
+    }
+  return unit;
+}
+
+const char *
+obk_unit_get (const ObkUnit *unit, const char *property)
+{
+  const char *value = unit != NULL ? g_hash_table_lookup ((ObkUnit *)unit, property) : NULL;
+
+  return value != NULL ? value : "";
+}
+
+ObkUnit *
+obk_unit_read (const char *name, GError **error)
+{
+  g_autoptr (GSubprocessLauncher) launcher
+      = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
+  g_autoptr (GSubprocess) systemctl = NULL;
+  g_autofree char *out = NULL;
+  g_autofree char *complaint = NULL;
+
+  g_subprocess_launcher_setenv (launcher, "LC_ALL", "C", TRUE);
+  g_subprocess_launcher_setenv (launcher, "SYSTEMD_PAGER", "", TRUE);
+  systemctl
+      = g_subprocess_launcher_spawn (launcher, error, "systemctl", "--no-pager", "show", PROPERTIES, "--", name, NULL);
+  if (systemctl == NULL || !g_subprocess_communicate_utf8 (systemctl, NULL, NULL, &out, &complaint, error))
+    return NULL;
+  if (g_subprocess_get_successful (systemctl))
+    return obk_unit_parse (out);
+  g_set_error (error, OBK_ERROR, OBK_ERROR_UNKNOWN, "systemctl show: %s", g_strchomp (complaint));
+  return NULL;
+}
+
+static gboolean
+is_loaded (const ObkUnit *unit)
+{
+  return strcmp (obk_unit_get (unit, "LoadState"), "loaded") == 0;
+}
+
+static gboolean
+is_active (const ObkUnit *unit)
+{
+  return strcmp (obk_unit_get (unit, "ActiveState"), "active") == 0;
+}
+
+static gboolean
+starts_at_boot (const ObkUnit *unit)
+{
+  const char *state = obk_unit_get (unit, "UnitFileState");
+
+  return g_str_has_prefix (state, "enabled") || strcmp (state, "alias") == 0 || strcmp (state, "generated") == 0;
+}
+
+/* A list of units, with spaces between. */
+static gboolean
+names (const char *list, const char *unit)
+{
+  g_auto (GStrv) words = g_strsplit (list, " ", -1);
+
+  return g_strv_contains ((const char *const *)words, unit);
+}
+
+static void
+judge_order (const ObkUnitQuestion *question, ObkCheckReport *report)
+{
+  if (is_loaded (question->kubelet) && !names (obk_unit_get (question->service, "Before"), KUBELET))
+    {
+      obk_check_fail (report, _ ("%s is not ordered before %s: after a boot the API server may be started first"),
+                      question->service_name, KUBELET);
+      obk_check_remedy (report, _ ("add Before=%s to its [Unit]"), KUBELET);
+      obk_check_command (report, "systemctl edit %s", question->service_name);
+    }
+  if (!names (obk_unit_get (question->service, "After"), "network-online.target"))
+    {
+      obk_check_warn (report, _ ("%s is not ordered after network-online.target"), question->service_name);
+      obk_check_remedy (report, _ ("add After=network-online.target and Wants=network-online.target to its [Unit]"));
+      obk_check_command (report, "systemctl edit %s", question->service_name);
+    }
+}
+
+static void
+judge_socket_unit (const ObkUnitQuestion *question, ObkCheckReport *report)
+{
+  const char *listen = obk_unit_get (question->socket, "Listen");
+  g_autofree char *wanted = g_strdup_printf ("%s (Stream)", question->socket_path);
+  guint64 mode = g_ascii_strtoull (obk_unit_get (question->socket, "SocketMode"), NULL, 8);
+  const char *group = obk_unit_get (question->socket, "SocketGroup");
+
+  if (strcmp (listen, wanted) != 0)
+    {
+      obk_check_fail (report, _ ("%s listens on \"%s\", and server.socketPath is \"%s\""), question->socket_name,
+                      listen, question->socket_path);
+      obk_check_remedy (report, _ ("set ListenStream= in it likewise (an empty one before it clears the old)"));
+      obk_check_command (report, "systemctl edit %s", question->socket_name);
+    }
+  if (mode != question->socket_mode || strcmp (group, question->socket_group) != 0)
+    {
+      obk_check_warn (report, _ ("%s has SocketMode=%04o and SocketGroup=%s; the configuration says %04o and %s"),
+                      question->socket_name, (guint)mode, group, question->socket_mode, question->socket_group);
+      obk_check_remedy (report, _ ("set them alike; with the socket unit it is the unit's that count"));
+      obk_check_command (report, "systemctl edit %s", question->socket_name);
+    }
+}
+
+static void
+judge_start (const ObkUnitQuestion *question, ObkCheckReport *report)
+{
+  if (strcmp (obk_unit_get (question->service, "ActiveState"), "failed") == 0)
+    {
+      obk_check_fail (report, _ ("%s has failed (%s)"), question->service_name,
+                      obk_unit_get (question->service, "Result"));
+      obk_check_command (report, "journalctl -u %s -n 20", question->service_name);
+    }
+  if (!question->before_start && !starts_at_boot (question->service) && !starts_at_boot (question->socket))
+    {
+      obk_check_fail (report, _ ("neither unit is enabled: nothing starts the provider at boot"));
+      obk_check_command (report, "systemctl enable %s %s", question->socket_name, question->service_name);
+    }
+  if (strcmp (obk_unit_get (question->service, "NeedDaemonReload"), "yes") == 0)
+    {
+      obk_check_warn (report, _ ("the unit's files have changed since systemd has read them"));
+      obk_check_command (report, "systemctl daemon-reload");
+    }
+}
+
+void
+obk_unit_judge (const ObkUnitQuestion *question, ObkCheckReport *report)
+{
+  gboolean with_socket
+      = is_loaded (question->socket) && (is_active (question->socket) || starts_at_boot (question->socket));
+
+  g_return_if_fail (question != NULL && report != NULL);
+
+  if (!is_loaded (question->service))
+    {
+      obk_check_pass_over (report, _ ("systemd knows no %s (a static pod?)"), question->service_name);
+      return;
+    }
+  judge_start (question, report);
+  judge_order (question, report);
+  if (with_socket)
+    judge_socket_unit (question, report);
+  if (report->findings->len > 0)
+    return;
+  obk_check_ok (report,
+                with_socket ? _ ("%s is %s, behind its socket unit%s")
+                            : _ ("%s is %s, without its socket unit: calls fail while it restarts%s"),
+                question->service_name, obk_unit_get (question->service, "ActiveState"),
+                is_loaded (question->kubelet) ? _ (", before the kubelet") : "");
+}

@@ -1,0 +1,624 @@
+# SPDX-License-Identifier: Apache-2.0
+"""doctor against a real OpenBao: each way to break a node is named in the first line that fails, and its remedy works."""
+
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import time
+
+import jsonschema
+import pytest
+from rig.pki import Authority, JwtSigner, write_private
+from rig.provider import find_binary, policy_for, private_directory, run_command
+from rig.transit import Scope, Tenant
+
+SCHEMA = json.loads(
+    (pathlib.Path(__file__).resolve().parents[2] / "data/schemas/doctor.schema.json").read_text(encoding="utf-8"))
+LINE = re.compile(r"^\[(ok|warn|fail|skip)\] +(\S+) +(.*)$")
+
+
+class Report:
+    """What doctor says in JSON, valid by its schema, and as text, which must say the same."""
+
+    def __init__(self, config, *arguments, environment=None, prefix=()):
+        command = [*prefix, find_binary(), "doctor", "--config", str(config), *map(str, arguments)]
+        variables = {**os.environ, **(environment or {})}
+        result = subprocess.run([*command, "--output", "json"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                timeout=60, env=variables)
+        text = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                              env=variables)
+        self.exit = result.returncode
+        self.text = text.stdout
+        self.complaints = result.stderr + text.stderr
+        self.report = json.loads(result.stdout)
+        jsonschema.validate(self.report, SCHEMA)
+        self.checks = {check["id"]: check for check in self.report["checks"]}
+        self.results = {check["id"]: check["result"] for check in self.report["checks"]}
+        assert text.returncode == self.exit, text.stderr
+        said = [LINE.match(line).groups()[:2] for line in self.text.splitlines() if line.startswith("[")]
+        assert said == [(finding["result"], check["id"]) for check in self.report["checks"]
+                        for finding in check["findings"]]
+        assert self.report["passed"] == ("fail" not in self.results.values()) == (self.exit == 0)
+        assert "CRITICAL" not in self.complaints and "Sanitizer" not in self.complaints, self.complaints
+
+    @property
+    def first(self):
+        """The first check that failed: its id and what it says."""
+        for check in self.report["checks"]:
+            for finding in check["findings"]:
+                if finding["result"] == "fail":
+                    return check["id"], finding
+        return None, {}
+
+    def texts(self, check):
+        return " / ".join(finding["text"] for finding in self.checks[check]["findings"])
+
+    def remedies(self, check):
+        return " / ".join(finding.get("remedy", "") for finding in self.checks[check]["findings"])
+
+    def commands(self, check):
+        """As the text gives them: with all names filled in."""
+        remedies = [finding.get("remedy") for finding in self.checks[check]["findings"]]
+        found, inside = [], False
+        for line in self.text.splitlines():
+            match = LINE.match(line)
+            inside = match[2] == check if match else inside
+            said = line.strip().removeprefix("fix: ")
+            if inside and not match and said not in remedies:
+                found.append(said)
+        return found
+
+
+def assert_first(report, check, *parts, exit=4):
+    found, finding = report.first
+    assert found == check, report.text
+    said = " ".join([finding["text"], finding.get("remedy", ""), *finding.get("commands", [])])
+    for part in parts:
+        assert part in said, (part, said)
+    assert report.exit == exit
+
+
+def as_administrator(openbao, command):
+    """Runs a command that doctor has printed, with OpenBao's own `bao`."""
+    directory = private_directory()
+    (directory / "bao").symlink_to(openbao.binary)
+    (directory / "bao-kms-provider").symlink_to(find_binary())
+    environment = {**os.environ, "PATH": f"{directory}:/usr/bin:/bin:/usr/sbin:/sbin", "BAO_ADDR": openbao.address,
+                   "BAO_TOKEN": openbao.root_token, "BAO_CACERT": str(openbao.authority.file), "HOME": str(directory)}
+    return subprocess.run(["sh", "-ec", command], check=True, capture_output=True, text=True, env=environment,
+                          timeout=30).stdout
+
+
+@pytest.fixture
+def node(make_provider, directory, fresh_tenant):
+    """A node in good order: the provider runs, its directory is as the package makes it."""
+    provider = make_provider(fresh_tenant, directory / "node").start(wait="healthy")
+    os.chmod(provider.directory, 0o2750)
+    os.chmod(directory, 0o711)
+    return provider
+
+
+def reconfigure(node, **overrides):
+    node.configure(**overrides)
+    return node.config
+
+
+def test_a_node_in_good_order(node):
+    encryption = write_encryption(node)
+    report = Report(node.config, "--encryption-config", encryption)
+    assert report.exit == 0, report.text
+    assert {check for check, result in report.results.items() if result not in ("ok", "skip")} == set()
+    assert {check for check, result in report.results.items() if result == "skip"} <= {"systemd.unit", "selinux"}
+    tls = report.texts("openbao.tls")
+    for part in ("TLS 1.3", 'issued by "CN=test authority"', "127.0.0.1", "ends in 9 days"):
+        assert part in tls
+    assert report.report["user"].startswith("root")
+
+
+def test_it_changes_nothing(node, openbao, audit):
+    """No file, no lock, no socket; in OpenBao a login and bytes of its own."""
+    before = snapshot(node.directory)
+    mark = audit.mark()
+    assert Report(node.config).exit == 0
+    assert snapshot(node.directory) == before
+    paths = {entry["request"]["path"] for entry in audit.entries(mark) if entry["type"] == "request"}
+    mount, key = node.tenant.mount, node.tenant.key
+    assert paths <= {f"auth/{node.tenant.auth}/login", "sys/capabilities-self", "sys/health", f"{mount}/keys/{key}",
+                     f"{mount}/config/keys", f"{mount}/encrypt/{key}", f"{mount}/decrypt/{key}",
+                     "auth/token/renew-self"}
+    assert node.client().status().healthz == "ok"
+
+
+def snapshot(directory):
+    return {str(path): (os.lstat(path).st_mode, os.lstat(path).st_ino,
+                        path.read_bytes() if path.is_file() and path.name != "provider.log" else None)
+            for path in sorted(directory.rglob("*"))}
+
+
+# Configuration
+
+def test_no_configuration(directory):
+    report = Report(directory / "absent.yaml")
+    assert_first(report, "config.load", "absent.yaml", "No such file", exit=3)
+    assert {result for check, result in report.results.items() if not check.startswith("config.load")} == {"skip"}
+
+
+def test_configuration_of_a_wrong_mode(node):
+    os.chmod(node.config, 0o644)
+    report = Report(node.config)
+    assert_first(report, "config.load", "mode 0644", exit=3)
+    run_all(report.commands("config.load"))
+    assert Report(node.config).results["config.load"] == "ok"
+
+
+def test_configuration_with_faults(node):
+    configuration = json.loads(node.config.read_text())
+    configuration["openbao"]["adress"] = configuration["openbao"].pop("address")
+    write_private(node.config, json.dumps(configuration, indent=1))
+    report = Report(node.config)
+    assert_first(report, "config.validate", "openbao.address", "is missing", exit=3)
+    assert "did you mean" in report.texts("config.validate") or "adress" in report.texts("config.validate")
+
+
+def run_all(commands):
+    assert commands
+    for command in commands:
+        subprocess.run(["sh", "-ec", command], check=True)
+
+
+# The socket
+
+def test_no_such_group(node):
+    report = Report(reconfigure(node, **{"server.socketGroup": "no-such-group"}))
+    assert_first(report, "socket.group", "no-such-group", "groupadd --system no-such-group")
+
+
+def test_a_socket_of_another_group(node):
+    os.chown(node.socket, -1, 12345)
+    report = Report(node.config)
+    assert_first(report, "socket.group", "group 12345", "not to group")
+    run_all(report.commands("socket.group"))
+    assert Report(node.config).exit == 0
+
+
+def test_a_socket_of_another_mode(node):
+    os.chmod(node.socket, 0o600)
+    report = Report(node.config)
+    assert_first(report, "socket.group", "mode 0600")
+    run_all(report.commands("socket.group"))
+    assert Report(node.config).exit == 0
+
+
+@pytest.mark.parametrize("mode", [0o2770, 0o777, 0o700], ids=oct)
+def test_a_socket_directory_of_a_wrong_mode(node, mode):
+    os.chmod(node.directory, mode)
+    report = Report(node.config)
+    assert_first(report, "socket.parent", f"mode {mode:04o}")
+    run_all(report.commands("socket.parent"))
+    assert Report(node.config).exit == 0
+
+
+def test_a_socket_directory_of_another_user(node):
+    os.chown(node.directory, 12345, -1)
+    report = Report(node.config)
+    assert_first(report, "socket.parent", "uid 12345")
+    run_all(report.commands("socket.parent"))
+    assert Report(node.config).exit == 0
+
+
+def test_no_socket_directory(node, directory):
+    report = Report(reconfigure(node, **{"server.socketPath": str(directory / "gone" / "kms.sock")}))
+    assert_first(report, "socket.parent", "No such file", "install -d -m 2750")
+    run_all(report.commands("socket.parent"))
+    assert Report(node.config, "--before-start").exit == 0
+
+
+def test_a_directory_in_the_place_of_the_socket(node):
+    node.stop()
+    node.socket.mkdir()
+    report = Report(node.config)
+    assert_first(report, "socket.parent", "a directory", "rmdir")
+    run_all(report.commands("socket.parent"))
+    assert Report(node.config, "--before-start").exit == 0
+
+
+def test_a_way_to_the_socket_that_is_closed(node, directory):
+    os.chmod(directory, 0o700)
+    report = Report(node.config)
+    assert report.results["socket.parent"] == "warn"
+    run_all(report.commands("socket.parent"))
+    assert Report(node.config).results["socket.parent"] == "ok"
+
+
+# The JWT
+
+JWTS = {
+    "expired": (lambda tenant: tenant.write_jwt(lifetime=-60), "it has expired", "fresh one"),
+    "soon": (lambda tenant: tenant.write_jwt(lifetime=60), "auth.jwt.minRemainingTtl", "fresh one"),
+    "future": (lambda tenant: tenant.write_jwt(nbf=int(time.time()) + 600), "\"nbf\" is further ahead", "clock"),
+    "empty": (lambda tenant: write_private(tenant.jwt_file, ""), "three parts", "compact form"),
+    "mode": (lambda tenant: os.chmod(tenant.jwt_file, 0o644), "mode 0644", "chmod 0640"),
+    "missing": (lambda tenant: tenant.jwt_file.unlink(), "No such file", "auth.jwt.jwtFile"),
+    "audience": (lambda tenant: tenant.write_jwt(aud="other"), "\"aud\" is not the expected one", "expectedAudience"),
+}
+
+
+@pytest.mark.parametrize("name", JWTS)
+def test_a_bad_jwt(node, name):
+    spoil, *parts = JWTS[name]
+    config = reconfigure(node, **{"auth.jwt.expectedAudience": [node.tenant.signer.audience]})
+    spoil(node.tenant)
+    report = Report(config)
+    assert_first(report, "jwt.local", *parts)
+    assert report.results["openbao.tls"] == "ok"
+    assert report.results["openbao.auth"] == "skip"
+
+
+def test_a_jwt_that_systemd_has_copied(node, directory):
+    credentials = directory / "credentials"
+    credentials.mkdir()
+    write_private(credentials / "identity", node.tenant.signer.sign())
+    config = reconfigure(node, **{"auth.jwt.jwtFile": "credential:identity"})
+    report = Report(config, environment={"CREDENTIALS_DIRECTORY": str(credentials)})
+    assert report.results["jwt.local"] == "warn" and report.exit == 0
+    assert "copied once" in report.texts("jwt.local")
+    report = Report(config)
+    assert report.results["jwt.local"] == "skip"
+    assert report.results["openbao.auth"] == "skip"
+
+
+# The way to OpenBao
+
+def test_a_name_that_is_unknown(node):
+    report = Report(reconfigure(node, **{"openbao.address": "https://bao.invalid:8200"}))
+    assert_first(report, "openbao.dns", "bao.invalid", "getent ahosts bao.invalid")
+    assert report.results["openbao.connect"] == "skip"
+
+
+def test_a_port_that_is_closed(node):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        report = Report(reconfigure(node, **{"openbao.address": f"https://127.0.0.1:{closed.getsockname()[1]}"}))
+    assert_first(report, "openbao.connect", "refused", "systemctl status openbao")
+
+
+def test_one_of_several_addresses_is_out(node):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        report = Report(reconfigure(node, **{"openbao.additionalAddresses": [
+            f"https://127.0.0.1:{closed.getsockname()[1]}", "https://bao.invalid:8200"]}))
+    assert report.exit == 0
+    assert report.results["openbao.dns"] == report.results["openbao.connect"] == "warn"
+    assert "bao.invalid" in report.texts("openbao.dns")
+    assert report.results["openbao.tls"] == "ok"
+
+
+def test_another_authority(node, directory):
+    other = Authority(directory / "other", "other authority")
+    report = Report(reconfigure(node, **{"openbao.caCertFile": str(other.file)}))
+    assert_first(report, "openbao.tls", "unknown issuer", "CN=test authority", "openbao.caCertFile")
+
+
+def test_no_authority(node, directory):
+    report = Report(reconfigure(node, **{"openbao.caCertFile": str(directory / "absent.crt")}))
+    assert_first(report, "openbao.tls", "openbao.caCertFile", "absent.crt", "No such file")
+
+
+def test_a_tls_name_that_is_wrong(node):
+    report = Report(reconfigure(node, **{"openbao.tlsServerName": "bao.example"}))
+    assert_first(report, "openbao.tls", "name mismatch", "openbao.tlsServerName", "localhost, 127.0.0.1")
+
+
+# Login
+
+def test_another_role(node):
+    report = Report(reconfigure(node, **{"auth.jwt.role": "absent"}))
+    assert_first(report, "openbao.auth", "could not be found", "auth.jwt.role", "bao list <auth>/role")
+    assert [command for command in report.commands("openbao.auth")] == [f"bao list auth/{node.tenant.auth}/role"]
+    assert node.tenant.role in as_administrator(node.tenant.bao, report.commands("openbao.auth")[0])
+
+
+def test_another_audience(node):
+    node.tenant.write_jwt(aud="other")
+    report = Report(node.config)
+    assert_first(report, "openbao.auth", "audience", "bound_audiences")
+    assert "bound_audiences" in as_administrator(node.tenant.bao, report.commands("openbao.auth")[0])
+
+
+def test_another_subject(node):
+    node.tenant.write_jwt(sub="other")
+    assert_first(Report(node.config), "openbao.auth", "subject", "bound_subject")
+
+
+def test_another_signer(node):
+    write_private(node.tenant.jwt_file, JwtSigner().sign())
+    assert_first(Report(node.config), "openbao.auth", "signature", "jwt_validation_pubkeys")
+
+
+def test_another_auth_mount(node):
+    report = Report(reconfigure(node, **{"auth.jwt.mountPath": "auth/absent"}))
+    assert_first(report, "openbao.auth", "permission denied", "auth.jwt.mountPath", "bao auth list")
+
+
+def test_another_namespace(node):
+    report = Report(reconfigure(node, **{"openbao.namespace": "absent"}))
+    assert_first(report, "openbao.auth", "namespace not found", "openbao.namespace")
+
+
+def test_a_sealed_openbao(make_provider, durable_tenant, durable_openbao):
+    provider = make_provider(durable_tenant)
+    os.chmod(provider.directory, 0o2750)
+    durable_openbao.seal()
+    report = Report(provider.config, "--before-start")
+    assert_first(report, "openbao.auth", "is sealed", "bao operator unseal")
+
+
+def test_a_lease_that_is_short(node):
+    node.tenant.write_role(token_ttl="60s")
+    report = Report(node.config)
+    assert report.results["openbao.auth"] == "warn"
+    assert "token_ttl" in as_administrator(node.tenant.bao, report.commands("openbao.auth")[0])
+    assert "token_ttl" in report.remedies("openbao.auth")
+
+
+# Policy
+
+def write_policy(tenant, change):
+    tenant.request("PUT", f"sys/policies/acl/{tenant.policy_name}", {"policy": change(policy_for(tenant))})
+
+
+POLICIES = {
+    "narrow": (lambda text: text.replace('/decrypt/', '/decrypted/'), 'lacks "update" on <mount>/decrypt/<key>'),
+    "no-metadata": (lambda text: text.replace('/config/keys"', '/config/keyz"'), 'lacks "read" on <mount>/config/keys'),
+    "no-capabilities": (lambda text: text.replace("capabilities-self", "x"), "sys/capabilities-self"),
+    "export": (lambda text: text + 'path "+/export/*" { capabilities = ["read"] }', "<mount>/export/encryption-key"),
+    "rotate": (lambda text: text + 'path "+/keys/+/rotate" { capabilities = ["update"] }', "<mount>/keys/<key>/rotate"),
+    "wide": (lambda text: 'path "*" { capabilities = ["create","read","update","delete","list","sudo"] }',
+             "delete,sudo"),
+}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_that_does_not_fit(node, name):
+    change, part = POLICIES[name]
+    write_policy(node.tenant, change)
+    report = Report(node.config)
+    assert_first(report, "transit.capabilities", part, "policy openbao")
+    read, write = report.commands("transit.capabilities")
+    assert node.tenant.policy_name in as_administrator(node.tenant.bao, read)
+    as_administrator(node.tenant.bao, write.replace("POLICY", node.tenant.policy_name))
+    assert Report(node.config).results["transit.capabilities"] == "ok"
+
+
+def test_a_policy_without_renewal(node):
+    write_policy(node.tenant, lambda text: text.replace("renew-self", "renewed"))
+    report = Report(node.config)
+    assert report.results["transit.capabilities"] == "warn" and report.exit == 0
+
+
+# The key
+
+def test_a_missing_key(node):
+    tenant = node.tenant
+    tenant.request("POST", f"{tenant.mount}/keys/{tenant.key}/config", {"deletion_allowed": True})
+    tenant.request("DELETE", f"{tenant.mount}/keys/{tenant.key}")
+    report = Report(node.config)
+    assert_first(report, "transit.metadata", "404", "transit.keyName")
+    as_administrator(tenant.bao, report.commands("transit.metadata")[1])
+    assert Report(node.config).results["transit.metadata"] == "ok"
+
+
+@pytest.mark.parametrize("field, value", [("transit.keyName", "absent"), ("transit.mountPath", "absent")])
+def test_another_key_or_mount(node, field, value):
+    report = Report(reconfigure(node, **{field: value}))
+    assert_first(report, "transit.capabilities", "lacks")
+    assert_in_failures(report, "transit.metadata", field)
+
+
+def assert_in_failures(report, check, part):
+    assert report.results[check] == "fail" and part in report.remedies(check), report.text
+
+
+def test_a_mount_that_upserts(node):
+    tenant = node.tenant
+    tenant.request("POST", f"{tenant.mount}/config/keys", {"disable_upsert": False})
+    report = Report(node.config)
+    assert_first(report, "transit.disable_upsert", "disable_upsert=true")
+    as_administrator(tenant.bao, report.commands("transit.disable_upsert")[0])
+    assert Report(node.config).results["transit.disable_upsert"] == "ok"
+
+
+def test_a_key_that_may_be_deleted(node):
+    tenant = node.tenant
+    tenant.request("POST", f"{tenant.mount}/keys/{tenant.key}/config", {"deletion_allowed": True})
+    report = Report(node.config)
+    assert_first(report, "transit.profile", "may be deleted")
+    as_administrator(tenant.bao, report.commands("transit.profile")[0])
+    assert Report(node.config).results["transit.profile"] == "ok"
+
+
+def test_an_exportable_key(node):
+    tenant = node.tenant
+    tenant.request("POST", f"{tenant.mount}/keys/{tenant.key}/config", {"exportable": True})
+    assert_first(Report(node.config), "transit.profile", "exportable", "another key")
+
+
+def test_a_minimum_that_was_raised(node):
+    tenant = node.tenant
+    node.stop()
+    tenant.rotate()
+    tenant.set_minimum(decryption=2)
+    report = Report(node.config, "--before-start")
+    assert_first(report, "transit.version_restrictions", "minimum version 2", "min_decryption_version=1")
+    as_administrator(tenant.bao, report.commands("transit.version_restrictions")[0])
+    assert Report(node.config, "--before-start").exit == 0
+
+
+def test_an_encryption_minimum_that_was_raised(node):
+    tenant = node.tenant
+    node.stop()
+    tenant.rotate()
+    tenant.set_minimum(encryption=2)
+    report = Report(node.config, "--before-start")
+    assert_first(report, "transit.version_restrictions", "from version 2 on")
+    as_administrator(tenant.bao, report.commands("transit.version_restrictions")[0])
+    assert Report(node.config, "--before-start").exit == 0
+
+
+# The state
+
+@pytest.mark.parametrize("field", ["clusterId", "keyLineageId", "transitMountId"])
+def test_the_state_of_another_cluster(node, field):
+    report = Report(reconfigure(node, **{f"transit.keyIdScope.{field}": "another"}))
+    assert_first(report, "registry.state", str(node.state_path))
+
+
+def test_a_damaged_state(node):
+    node.stop()
+    node.state_path.write_text("{")
+    assert_first(Report(node.config, "--before-start"), "registry.state", "recover-state")
+
+
+def test_no_state_of_a_rotated_key(make_provider, fresh_tenant):
+    fresh_tenant.rotate()
+    provider = make_provider(fresh_tenant)
+    os.chmod(provider.directory, 0o2750)
+    assert_first(Report(provider.config, "--before-start"), "registry.state", "recover-state")
+
+
+def test_no_state_yet(make_provider, fresh_tenant):
+    provider = make_provider(fresh_tenant)
+    os.chmod(provider.directory, 0o2750)
+    report = Report(provider.config, "--before-start")
+    assert report.exit == 0, report.text
+    assert report.results["kms.status_encrypt"] == "skip"
+    assert not provider.state_path.exists()
+
+
+# The running provider
+
+def test_no_provider(node):
+    node.stop()
+    report = Report(node.config)
+    assert_first(report, "kms.status_encrypt", "No such file", "systemctl enable --now")
+
+
+def test_a_dead_socket(node):
+    node.expect_exit = -9
+    node.kill()
+    assert_first(Report(node.config), "kms.status_encrypt", "nobody listens", "systemctl enable --now")
+
+
+def test_another_process_on_the_socket(node):
+    node.stop()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(node.socket))
+        os.chmod(node.socket, 0o660)
+        other.listen(8)
+        assert_first(Report(node.config), "kms.status_encrypt", f"process {os.getpid()}", "not the provider")
+
+
+def test_a_provider_that_is_not_well(node):
+    node.tenant.request("POST", f"{node.tenant.mount}/config/keys", {"disable_upsert": False})
+    node.wait_unhealthy()
+    report = Report(node.config)
+    assert_first(report, "transit.disable_upsert")
+    assert report.results["kms.status_encrypt"] == "fail"
+
+
+def test_a_provider_with_another_configuration(node, make_provider, openbao, directory):
+    other = Tenant(openbao, directory / "other", scope=Scope(cluster_id="other"), mount="other", auth="jwt-other")
+    other.set_up(policy_for(other))
+    provider = make_provider(other, directory / "second").start(wait="healthy")
+    os.chmod(provider.directory, 0o2750)
+    node.stop()
+    report = Report(reconfigure(node, **{"server.socketPath": str(provider.socket)}))
+    assert_first(report, "kms.status_encrypt", "not in the state of this configuration")
+
+
+# EncryptionConfiguration
+
+def write_encryption(node, **changes):
+    kms = {"apiVersion": "v2", "name": node.tenant.scope.provider_name, "endpoint": f"unix://{node.socket}",
+           "timeout": "5s", **changes}
+    return write_private(node.directory / "encryption.json", json.dumps({
+        "apiVersion": "apiserver.config.k8s.io/v1", "kind": "EncryptionConfiguration",
+        "resources": [{"resources": ["secrets"], "providers": [{"kms": kms}]}]}))
+
+
+def test_an_encryption_configuration_that_is_wrong(node):
+    report = Report(node.config, "--encryption-config", write_encryption(node, endpoint="unix:///run/other.sock"))
+    assert_first(report, "kubernetes.encryption_config", "/run/other.sock", f"write endpoint: unix://{node.socket}")
+    report = Report(node.config, "--encryption-config", write_encryption(node, apiVersion="v1"))
+    assert_first(report, "kubernetes.encryption_config", "apiVersion: v2")
+    path = write_encryption(node)
+    os.chmod(path, 0o644)
+    report = Report(node.config, "--encryption-config", path)
+    assert report.results["kubernetes.encryption_config"] == "warn" and report.exit == 0
+    run_all(report.commands("kubernetes.encryption_config"))
+    assert Report(node.config, "--encryption-config", path).results["kubernetes.encryption_config"] == "ok"
+    report = Report(node.config, "--encryption-config", node.directory / "absent.yaml")
+    assert_first(report, "kubernetes.encryption_config", "absent.yaml")
+
+
+# Whom it runs as
+
+SERVICE = 61234
+
+
+@pytest.fixture
+def service_node(make_provider, openbao):
+    """Of a service that is not root, on a machine whose user database does not know it."""
+    directory = private_directory()
+    tenant = Tenant(openbao, directory / "tenant", mount="transit-service", auth="jwt-service")
+    tenant.set_up(policy_for(tenant))
+    provider = make_provider(tenant, directory / "node", **{"server.socketGroup": str(SERVICE + 1)})
+    for path in (directory, tenant.directory, openbao.directory.parent):
+        os.chmod(path, 0o711)
+    os.chmod(openbao.authority.directory, 0o711)
+    os.chown(provider.directory, SERVICE, SERVICE + 1)
+    os.chmod(provider.directory, 0o2750)
+    os.chown(provider.state_path.parent, SERVICE, SERVICE)
+    for path in (provider.config, tenant.jwt_file):
+        os.chown(path, 0, SERVICE)
+        os.chmod(path, 0o640)
+    yield provider
+    openbao.request("DELETE", "sys/mounts/transit-service")
+    openbao.request("DELETE", "sys/auth/jwt-service")
+    subprocess.run(["rm", "-rf", directory], check=True)
+
+
+def test_root_checks_as_the_service(service_node):
+    report = Report(service_node.config, "--before-start")
+    assert report.exit == 0, report.text
+    assert report.report["user"] == f"uid {SERVICE}" and report.report["asService"]
+    os.chmod(service_node.tenant.jwt_file, 0o600)  # root's alone: the service cannot read it
+    report = Report(service_node.config, "--before-start")
+    assert_first(report, "jwt.local", "Permission denied", "chmod 0640")
+    run_all(report.commands("jwt.local"))
+    os.chown(service_node.state_path.parent, 0, 0)
+    report = Report(service_node.config, "--before-start", "--user", f"{SERVICE}:{SERVICE}")
+    assert_first(report, "registry.state", "may not write", "install -d")
+    run_all(report.commands("registry.state"))
+    assert Report(service_node.config, "--before-start").results["registry.state"] == "ok"
+
+
+def test_the_service_itself_and_somebody_else(service_node):
+    as_service = ["setpriv", f"--reuid={SERVICE}", f"--regid={SERVICE}", f"--groups={SERVICE + 1}"]
+    report = Report(service_node.config, "--before-start", prefix=as_service)
+    assert report.exit == 0 and report.report["asService"], report.text
+    os.chmod(service_node.config, 0o640)
+    as_other = ["setpriv", "--reuid=61999", f"--regid={SERVICE}", f"--groups={SERVICE + 1}"]
+    os.chown(service_node.tenant.jwt_file, 0, 0)
+    report = Report(service_node.config, "--before-start", "--user", str(SERVICE), prefix=as_other)
+    assert not report.report["asService"] and "Run it as root" in report.complaints
+    assert report.results["jwt.local"] == report.results["openbao.auth"] == "skip"
+    assert report.results["openbao.tls"] == "ok", report.text
+
+
+def test_wrong_usage(node):
+    assert run_command("doctor", "--config", node.config, "--user", "no-such-user").returncode == 2
+    assert run_command("doctor", "--nonsense").returncode == 2
