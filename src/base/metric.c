@@ -32,7 +32,7 @@ static const char *const operations[] = {
 /* OBK_STATUS_OK, or the error class of an answer or of none */
 static const char *const outcomes[] = {
   OBK_STATUS_OK,
-  "canceled",
+  OBK_OUTCOME_CANCELED,
   "timeout",
   "auth_failed",
   "transit_policy_denied",

@@ -87,6 +87,7 @@
 #define OBK_METHOD_NAME_DECRYPT "decrypt"
 
 /* Values of metric labels (base/metric.h has the metrics) */
+#define OBK_OUTCOME_CANCELED "canceled" /* a request to OpenBao that nobody waits for any more */
 #define OBK_OBSERVATION_LAGGING "lagging"
 #define OBK_AAD_REASON_ANNOTATION_INVALID "annotation_invalid"
 #define OBK_AAD_REASON_MISMATCH "aad_mismatch"

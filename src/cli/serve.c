@@ -4,8 +4,10 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/names.h"
 #include "base/process.h"
+#include "cli/endpoints.h"
 #include "cli/scope.h"
 #include "cli/session.h"
 #include "config-build.h"
@@ -41,6 +43,8 @@ typedef struct
   ObkService *service;
   ObkGrpcServer *server;
   ObkListener *listener;
+  ObkVitals vitals;
+  ObkEndpoints *endpoints;
   gboolean stopping;
   ObkExit exit;
   GArray *sources; /* of guint: GLib's */
@@ -127,8 +131,10 @@ accepted (int fd, gpointer user_data)
   Serve *serve = user_data;
   g_autoptr (GError) error = NULL;
 
-  if (!obk_grpc_server_add_connection (serve->server, fd, &error))
-    log_event (OBK_LOG_WARN, OBK_EVENT_PEER_REFUSED, error);
+  if (obk_grpc_server_add_connection (serve->server, fd, &error))
+    return;
+  obk_metric_count (OBK_METRIC_PEER_REFUSED, NULL, NULL);
+  log_event (OBK_LOG_WARN, OBK_EVENT_PEER_REFUSED, error);
 }
 
 static void
@@ -162,6 +168,7 @@ told_to_stop (gpointer user_data)
   log_event (OBK_LOG_INFO, OBK_EVENT_SERVICE_STOPPING, NULL);
   obk_notify_stopping ();
   g_clear_pointer (&serve->listener, obk_listener_free);
+  serve->vitals.socket_open = FALSE;
   obk_grpc_server_drain (serve->server, drained, serve);
   watch (serve, g_timeout_add_seconds (DRAIN_SECONDS, drained_too_long, serve));
   return G_SOURCE_CONTINUE;
@@ -252,6 +259,7 @@ serve_clear (Serve *serve)
   for (guint i = 0; i < serve->sources->len; i++)
     g_source_remove (g_array_index (serve->sources, guint, i));
   g_clear_pointer (&serve->sources, g_array_unref);
+  g_clear_pointer (&serve->endpoints, obk_endpoints_free);
   g_clear_pointer (&serve->listener, obk_listener_free);
   g_clear_pointer (&serve->server, obk_grpc_server_free);
   g_clear_pointer (&serve->service, obk_service_free);
@@ -266,6 +274,21 @@ serve_clear (Serve *serve)
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Serve, serve_clear)
+
+static gboolean
+open_endpoints (Serve *serve, GError **error)
+{
+  serve->vitals = (ObkVitals){
+    .config = serve->config,
+    .board = serve->board,
+    .session = serve->session,
+    .prober = serve->prober,
+    .service = serve->service,
+    .socket_open = TRUE,
+  };
+  serve->endpoints = obk_endpoints_new (serve->poller, &serve->vitals);
+  return obk_endpoints_use (serve->endpoints, serve->config, error);
+}
 
 static ObkExit
 refuse_to_start (const GError *error, ObkExit exit)
@@ -324,7 +347,7 @@ serve_with (const ObkConfig *config)
   if (serve.session == NULL)
     return refuse_to_start (error, exit_without_session (error));
   make_prober (&serve);
-  if (!make_server (&serve, &error))
+  if (!make_server (&serve, &error) || !open_endpoints (&serve, &error))
     return refuse_to_start (error, OBK_EXIT_RUNTIME);
   return run_until_told (&serve);
 }
@@ -357,6 +380,7 @@ run (const ObkGlobals *globals)
   if (config == NULL)
     return OBK_EXIT_CONFIG;
   install_log (config);
+  obk_metric_set (OBK_METRIC_CONFIG_RELOAD_SUCCESS, obk_clock_unix ());
   (void)mallopt (M_ARENA_MAX, MALLOC_ARENAS);
   exit = serve_with (config);
   obk_log_sink_flush ();

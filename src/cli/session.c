@@ -2,6 +2,7 @@
 /* The way to OpenBao as the configuration has it, from the tunnel up to Transit: for all commands that ask OpenBao. */
 #include "cli/session.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "openbao/jwt-file.h"
 #include "openbao/jwt-login.h"
@@ -160,4 +161,16 @@ ObkClient *
 obk_session_client (ObkSession *session)
 {
   return session->client;
+}
+
+ObkHttp *
+obk_session_http (ObkSession *session)
+{
+  return session->http;
+}
+
+gint64
+obk_session_ca_ttl_seconds (const ObkSession *session)
+{
+  return obk_tunnel_ca_expires_unix (session->tunnel) - obk_clock_unix ();
 }

@@ -35,6 +35,9 @@ ObkJwtRules obk_session_jwt_rules (const ObkConfig *config);
 
 /* Returns: whether NSS must run in FIPS mode: as the kernel's flag says, unless the configuration insists */
 gboolean obk_session_wants_fips (const ObkConfig *config);
+ObkHttp *obk_session_http (ObkSession *session);
+/* Seconds until the authority that the way to OpenBao hangs on runs out */
+gint64 obk_session_ca_ttl_seconds (const ObkSession *session);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkSession, obk_session_free)
 

@@ -29,3 +29,11 @@ obk_breaker_is_open (const ObkBreaker *breaker)
 {
   return breaker->failures >= FAILURES_TO_OPEN;
 }
+
+ObkBreakerState
+obk_breaker_state (const ObkBreaker *breaker, gboolean trying)
+{
+  if (!obk_breaker_is_open (breaker))
+    return OBK_BREAKER_CLOSED;
+  return trying ? OBK_BREAKER_HALF_OPEN : OBK_BREAKER_OPEN;
+}

@@ -35,6 +35,16 @@ typedef struct
 gint64 obk_breaker_next (ObkBreaker *breaker, const ObkBreakerPace *pace, gboolean passed, gboolean healthy,
                          double random);
 
+typedef enum
+{
+  OBK_BREAKER_CLOSED,
+  OBK_BREAKER_HALF_OPEN, /* open, and the one try is under way */
+  OBK_BREAKER_OPEN
+} ObkBreakerState;
+
+/* @trying: whether a probe runs */
+ObkBreakerState obk_breaker_state (const ObkBreaker *breaker, gboolean trying);
+
 /* Whether it is open: the probe waits, and Status is unhealthy for it. */
 gboolean obk_breaker_is_open (const ObkBreaker *breaker);
 

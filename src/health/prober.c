@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/metric.h"
 #include "base/names.h"
 #include "base/process.h"
 #include "health/breaker.h"
@@ -359,6 +360,20 @@ first_finding (const ObkProbeResult *result)
 }
 
 static void
+count_observation (ObkProbeKind kind)
+{
+  static const char *const statuses[] = {
+    [OBK_PROBE_GOOD] = OBK_STATUS_OK,
+    [OBK_PROBE_LAGGING] = OBK_OBSERVATION_LAGGING,
+    [OBK_PROBE_REFUSED] = OBK_STATUS_ERROR,
+  };
+
+  obk_metric_count (OBK_METRIC_METADATA_OBSERVATION, statuses[kind], NULL);
+  if (kind == OBK_PROBE_LAGGING)
+    obk_metric_count (OBK_METRIC_STALE_READS, NULL, NULL);
+}
+
+static void
 judge (ObkProber *prober, const ObkKeyMetadata *metadata)
 {
   const ObkState *state = obk_history_state (prober->history);
@@ -371,6 +386,7 @@ judge (ObkProber *prober, const ObkKeyMetadata *metadata)
                         &result);
   else if (!judge_first (prober, metadata, &result))
     return;
+  count_observation (result.kind);
   obk_probe_log_metadata (&prober->log, &result);
   switch (result.kind)
     {
@@ -396,6 +412,7 @@ metadata_read (const ObkKeyMetadata *metadata, const char *reason, const GError 
   prober->read = NULL;
   if (error != NULL)
     {
+      obk_metric_count (OBK_METRIC_METADATA_OBSERVATION, OBK_STATUS_ERROR, NULL);
       obk_probe_log_metadata_error (&prober->log, reason, error);
       if (obk_error_code (error) == OBK_ERROR_KEY_MISSING)
         obk_verdict_metadata_refused (&prober->verdict, reason);
@@ -516,6 +533,20 @@ gboolean
 obk_prober_is_degraded (const ObkProber *prober)
 {
   return obk_history_is_degraded (prober->history);
+}
+
+void
+obk_prober_view (const ObkProber *prober, ObkNow now, ObkProberView *view)
+{
+  const ObkRotationPolicy *rotation = &prober->options.rotation;
+
+  view->verdict = &prober->verdict;
+  view->state = obk_history_state (prober->history);
+  view->fresh_until_us = obk_verdict_fresh_until_us (&prober->verdict, rotation->max_staleness_us);
+  view->due_us
+      = view->state != NULL ? obk_rotation_due_us (view->state, now, rotation, &prober->memory) : OBK_NO_DEADLINE;
+  view->breaker = MAX (obk_breaker_state (&prober->metadata_breaker, prober->probing),
+                       obk_breaker_state (&prober->deep_breaker, obk_deep_probe_is_running (prober->deep)));
 }
 
 ObkDiscovery *

@@ -6,7 +6,9 @@
 
 #include "base/poller.h"
 #include "health/board.h"
+#include "health/breaker.h"
 #include "health/discovery.h"
+#include "health/verdict.h"
 #include "openbao/transit.h"
 #include "registry/rotation.h"
 #include "registry/store.h"
@@ -56,6 +58,18 @@ void obk_prober_doubt (ObkProber *prober);
 
 /* Whether what is in force, or was to be, is not on disk: "persistence_degraded" */
 gboolean obk_prober_is_degraded (const ObkProber *prober);
+
+/* What the prober goes by at this moment. A plain value; pointers are borrowed until the main loop goes on. */
+typedef struct
+{
+  const ObkVerdict *verdict;
+  const ObkState *state;   /* (nullable): in force */
+  gint64 fresh_until_us;   /* when the last good metadata probe becomes too old; 0 when none has passed */
+  gint64 due_us;           /* when the candidate may be promoted at the earliest (obk_rotation_due_us()) */
+  ObkBreakerState breaker; /* of the probe that fares worse */
+} ObkProberView;
+
+void obk_prober_view (const ObkProber *prober, ObkNow now, ObkProberView *view);
 
 /* For a Decrypt whose key_id no snapshot has. */
 ObkDiscovery *obk_prober_discovery (ObkProber *prober);

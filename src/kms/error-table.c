@@ -72,3 +72,23 @@ obk_error_table_status (const GError *error, ObkMethod method, const char **mess
   *message = method == OBK_METHOD_DECRYPT && row->decrypt_message != NULL ? row->decrypt_message : row->message;
   return row->status;
 }
+
+const char *
+obk_grpc_code_name (grpc_status_code code)
+{
+  static const char *const names[] = {
+    [GRPC_STATUS_OK] = "ok",
+    [GRPC_STATUS_CANCELLED] = "cancelled",
+    [GRPC_STATUS_INVALID_ARGUMENT] = "invalid_argument",
+    [GRPC_STATUS_DEADLINE_EXCEEDED] = "deadline_exceeded",
+    [GRPC_STATUS_NOT_FOUND] = "not_found",
+    [GRPC_STATUS_PERMISSION_DENIED] = "permission_denied",
+    [GRPC_STATUS_RESOURCE_EXHAUSTED] = "resource_exhausted",
+    [GRPC_STATUS_FAILED_PRECONDITION] = "failed_precondition",
+    [GRPC_STATUS_INTERNAL] = "internal",
+    [GRPC_STATUS_UNAVAILABLE] = "unavailable",
+    [GRPC_STATUS_UNAUTHENTICATED] = "unauthenticated",
+  };
+
+  return (guint)code < G_N_ELEMENTS (names) && names[code] != NULL ? names[code] : "unknown";
+}

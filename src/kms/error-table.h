@@ -18,4 +18,7 @@ typedef enum
 /* @message: (out) (transfer none): static text */
 grpc_status_code obk_error_table_status (const GError *error, ObkMethod method, const char **message);
 
+/* Returns: the code in lower snake case, "ok" among them: the metrics' label */
+const char *obk_grpc_code_name (grpc_status_code code);
+
 G_END_DECLS

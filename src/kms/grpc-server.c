@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/metric.h"
 #include "base/names.h"
 #include "kms/connections.h"
 #include "kms/error-table.h"
@@ -82,10 +83,18 @@ is_quiet (const ObkGrpcServer *server)
 }
 
 static void
+count_in_flight (ObkMethod method, gint64 by)
+{
+  if (method != OBK_METHOD_OTHER)
+    obk_metric_add (OBK_METRIC_GRPC_IN_FLIGHT, obk_method_name (method), by);
+}
+
+static void
 gone (gpointer user_data, ObkMethod method)
 {
   ObkGrpcServer *server = user_data;
 
+  count_in_flight (method, -1);
   g_mutex_lock (&server->lock);
   server->live--;
   if (method == OBK_METHOD_STATUS)
@@ -204,6 +213,8 @@ handle_arrival (ObkGrpcServer *server, ObkGrpcCall *call)
 static gboolean
 note_arrival (ObkGrpcServer *server, ObkGrpcCall *call, gboolean success)
 {
+  if (success)
+    count_in_flight (call->method, 1);
   g_mutex_lock (&server->lock);
   server->ahead--;
   if (success)
@@ -288,6 +299,7 @@ start_encrypt (ObkGrpcServer *server, ObkGrpcCall *call)
   const ObkEncryptRequest encrypt = {
     .plaintext = call->encrypt.plaintext,
     .plaintext_length = call->encrypt.plaintext_length,
+    .arrived_us = call->start_us,
     .deadline_us = call->deadline_us,
   };
 
@@ -304,6 +316,7 @@ start_decrypt (ObkGrpcServer *server, ObkGrpcCall *call)
     .key_id_length = call->decrypt.key_id_length,
     .annotations = (const ObkAnnotation *)(gpointer)call->decrypt.annotations->data,
     .n_annotations = call->decrypt.annotations->len,
+    .arrived_us = call->start_us,
     .deadline_us = call->deadline_us,
   };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One record for each KMS request that has been answered. */
+/* What a KMS request came to, in the log and in the metrics. */
 #pragma once
 
 #include <glib.h>
@@ -20,7 +20,11 @@ typedef struct
   const char *healthz;            /* (nullable): what Status said */
 } ObkRequestOutcome;
 
-/* kms.request: debug for success, warn for failure (spec observability.md). From any thread. */
+/* Returns: "status", …: what logs and metrics call it */
+const char *obk_method_name (ObkMethod method);
+
+/* kms.request: debug for success, warn for failure (spec observability.md); and its count and duration. From any
+ * thread, once a request. */
 void obk_request_log (const ObkRequestOutcome *outcome);
 
 G_END_DECLS

@@ -21,7 +21,15 @@ struct _ObkService
   ObkServiceOptions options;
   ObkGate gates[OBK_N_METHODS]; /* that of Status is not used */
   GQueue calls;                 /* of ObkServiceCall, all that have no answer yet */
+  GHashTable *last_use;         /* of LastUse: of those that a board has had, and so not many */
 };
+
+/* When a Decrypt last needed a key version. */
+typedef struct
+{
+  guint32 version;
+  gint64 unix_s;
+} LastUse;
 
 struct _ObkServiceCall
 {
@@ -30,6 +38,7 @@ struct _ObkServiceCall
   GList link; /* in the service's calls */
   ObkGatePlace place;
   ObkTimer timer; /* the deadline, while it waits for something of ours; then it is Transit's */
+  gint64 arrived_us;
   gint64 start_us;
   gint64 deadline_us;
   ObkBoard *board;                /* one board from start to end: it holds the identity */
@@ -162,7 +171,7 @@ log_outcome (const ObkServiceCall *call, const GError *error)
 {
   obk_request_log (&(ObkRequestOutcome){
       .method = call->method,
-      .start_us = call->start_us,
+      .start_us = call->arrived_us,
       .error = error,
       .identity = call->identity,
       .key_id = call->key_id,
@@ -223,6 +232,20 @@ transit_decrypted (ObkSecret *plaintext, const GError *error, gpointer user_data
 }
 
 static void
+note_use (ObkService *service, guint32 version)
+{
+  LastUse *use = g_hash_table_lookup (service->last_use, &version);
+
+  if (use == NULL)
+    {
+      use = g_new0 (LastUse, 1);
+      use->version = version;
+      g_hash_table_insert (service->last_use, &use->version, use);
+    }
+  use->unix_s = obk_clock_unix ();
+}
+
+static void
 run (ObkServiceCall *call)
 {
   ObkTransit *transit = call->service->options.transit;
@@ -234,8 +257,11 @@ run (ObkServiceCall *call)
         = obk_transit_encrypt (transit, obk_key_identity_version (call->identity), call->plaintext,
                                call->plaintext_length, associated_data, call->deadline_us, transit_encrypted, call);
   else
-    call->transit_call
-        = obk_transit_decrypt (transit, call->ciphertext, associated_data, call->deadline_us, transit_decrypted, call);
+    {
+      note_use (call->service, obk_key_identity_version (call->identity));
+      call->transit_call = obk_transit_decrypt (transit, call->ciphertext, associated_data, call->deadline_us,
+                                                transit_decrypted, call);
+    }
 }
 
 static void
@@ -269,8 +295,9 @@ enter (ObkServiceCall *call, GError **error)
     }
 }
 
+/* @arrived_us: 0: just now */
 static ObkServiceCall *
-call_new (ObkService *service, ObkMethod method, gint64 deadline_us, gpointer user_data)
+call_new (ObkService *service, ObkMethod method, gint64 arrived_us, gint64 deadline_us, gpointer user_data)
 {
   ObkServiceCall *call = g_new0 (ObkServiceCall, 1);
 
@@ -279,6 +306,7 @@ call_new (ObkService *service, ObkMethod method, gint64 deadline_us, gpointer us
   call->link.data = call;
   call->timer.expired = waited_too_long;
   call->start_us = obk_clock_boot_us ();
+  call->arrived_us = arrived_us != 0 ? arrived_us : call->start_us;
   call->deadline_us = deadline_us;
   call->board = obk_board_slot_get (service->options.board);
   call->user_data = user_data;
@@ -294,7 +322,7 @@ obk_service_encrypt (ObkService *service, const ObkEncryptRequest *request, ObkE
 
   g_return_val_if_fail (service != NULL && request != NULL && done != NULL, NULL);
 
-  call = call_new (service, OBK_METHOD_ENCRYPT, request->deadline_us, user_data);
+  call = call_new (service, OBK_METHOD_ENCRYPT, request->arrived_us, request->deadline_us, user_data);
   call->encrypted = done;
   call->plaintext = request->plaintext;
   call->plaintext_length = request->plaintext_length;
@@ -372,7 +400,7 @@ obk_service_decrypt (ObkService *service, const ObkDecryptRequest *request, ObkD
 
   g_return_val_if_fail (service != NULL && request != NULL && done != NULL, NULL);
 
-  call = call_new (service, OBK_METHOD_DECRYPT, request->deadline_us, user_data);
+  call = call_new (service, OBK_METHOD_DECRYPT, request->arrived_us, request->deadline_us, user_data);
   call->decrypted = done;
   call->decrypt = *request;
   if (admit_decrypt (call, &error) || discover (call, &error))
@@ -405,6 +433,14 @@ obk_service_cancel (ObkServiceCall *call)
   call_free (call);
 }
 
+gint64
+obk_service_last_use (const ObkService *service, guint32 version)
+{
+  const LastUse *use = g_hash_table_lookup (service->last_use, &version);
+
+  return use != NULL ? use->unix_s : 0;
+}
+
 ObkService *
 obk_service_new (const ObkServiceOptions *options)
 {
@@ -416,6 +452,7 @@ obk_service_new (const ObkServiceOptions *options)
 
   service = g_new0 (ObkService, 1);
   service->options = *options;
+  service->last_use = g_hash_table_new_full (g_int_hash, g_int_equal, NULL, g_free);
   service->gates[OBK_METHOD_ENCRYPT].slots = options->max_encrypt;
   service->gates[OBK_METHOD_DECRYPT].slots = options->max_decrypt;
   return service;
@@ -437,5 +474,6 @@ obk_service_free (ObkService *service)
       abandon (call);
       call_free (call);
     }
+  g_hash_table_unref (service->last_use);
   g_free (service);
 }

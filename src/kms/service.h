@@ -36,6 +36,7 @@ typedef struct
 {
   gconstpointer plaintext;
   gsize plaintext_length;
+  gint64 arrived_us;  /* its duration counts from then on */
   gint64 deadline_us; /* OBK_NO_DEADLINE without one */
 } ObkEncryptRequest;
 
@@ -47,6 +48,7 @@ typedef struct
   gsize key_id_length;
   const ObkAnnotation *annotations;
   gsize n_annotations;
+  gint64 arrived_us;
   gint64 deadline_us;
 } ObkDecryptRequest;
 
@@ -63,6 +65,9 @@ ObkServiceCall *obk_service_decrypt (ObkService *service, const ObkDecryptReques
 
 /* The slot is free at once; the callback will not run. */
 void obk_service_cancel (ObkServiceCall *call);
+
+/* Returns: when a Decrypt last went to Transit with that key version, Unix seconds; 0: not in this run */
+gint64 obk_service_last_use (const ObkService *service, guint32 version);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkService, obk_service_free)
 

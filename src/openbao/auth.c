@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/names.h"
 #include "openbao/lease.h"
 #include "openbao/relogin.h"
@@ -115,17 +116,20 @@ settle_all (ObkAuth *auth, const GError *error)
     settle (link->data, error);
 }
 
+/* In the log and in the metrics */
 static void
-log_refresh (ObkAuth *auth, gboolean renewal, const GError *error, const char *detail)
+note_refresh (ObkAuth *auth, gboolean renewal, const GError *error, const char *detail)
 {
+  const char *status = error != NULL ? OBK_STATUS_ERROR : OBK_STATUS_OK;
   gint64 now_us = obk_clock_boot_us ();
   /* At boot OpenBao may well come later than we do. */
   gboolean expected = !auth->has_logged_in && now_us - auth->started_us < auth->options.grace_timeout_us;
   ObkLogRecord record;
 
+  obk_metric_count (renewal ? OBK_METRIC_AUTH_RENEWAL : OBK_METRIC_AUTH_LOGIN, status, NULL);
   obk_log_begin (&record, error != NULL && !expected ? OBK_LOG_WARN : OBK_LOG_INFO,
                  renewal ? OBK_EVENT_AUTH_RENEWAL : OBK_EVENT_AUTH_LOGIN);
-  obk_log_string (&record, OBK_FIELD_STATUS, error != NULL ? OBK_STATUS_ERROR : OBK_STATUS_OK);
+  obk_log_string (&record, OBK_FIELD_STATUS, status);
   obk_log_string (&record, OBK_FIELD_OPENBAO_OPERATION,
                   renewal ? OBK_OPERATION_TOKEN_RENEW : auth->credential->operation);
   obk_log_double (&record, OBK_FIELD_DURATION_MS, (double)(now_us - auth->asked_us) / 1000);
@@ -213,7 +217,7 @@ login_failed (ObkAuth *auth, const GError *error)
 
   g_clear_error (&auth->failure);
   auth->failure = failure_of (error);
-  log_refresh (auth, FALSE, is_refusal (error) ? auth->failure : error, NULL);
+  note_refresh (auth, FALSE, is_refusal (error) ? auth->failure : error, NULL);
   if (auth->suspect)
     obk_relogin_ended (&auth->relogin, FALSE, now_us);
   if (auth->credential_changed)
@@ -235,7 +239,7 @@ login_passed (ObkAuth *auth, const ObkLease *lease)
   if (auth->suspect)
     obk_relogin_ended (&auth->relogin, TRUE, lease->issued_us);
   auth->suspect = FALSE;
-  log_refresh (auth, FALSE, NULL, NULL);
+  note_refresh (auth, FALSE, NULL, NULL);
   warn_short_lease (auth);
   schedule_refresh (auth);
   if (auth->logged_in != NULL)
@@ -287,7 +291,7 @@ renewal_done (const json_t *answer, const GError *error, gpointer user_data)
       && !obk_lease_renew (&auth->lease, answer, auth->asked_us, auth->options.login_before_token_expiry_us, &enough,
                            &unusable))
     error = unusable;
-  log_refresh (auth, TRUE, error, error == NULL && !enough ? "it gives too little; a login follows" : NULL);
+  note_refresh (auth, TRUE, error, error == NULL && !enough ? "it gives too little; a login follows" : NULL);
   if (is_refusal (error))
     auth->lease.renewable = FALSE;
   if (enough)
@@ -464,4 +468,16 @@ obk_auth_token_ttl_seconds (const ObkAuth *auth)
   gint64 now_us = obk_clock_boot_us ();
 
   return obk_lease_is_valid (&auth->lease, now_us) ? (auth->lease.expires_us - now_us) / G_USEC_PER_SEC : -1;
+}
+
+gboolean
+obk_auth_token_is_renewable (const ObkAuth *auth)
+{
+  return auth->lease.renewable;
+}
+
+gint64
+obk_auth_credential_ttl_seconds (const ObkAuth *auth)
+{
+  return auth->credential->ttl_seconds (auth->credential);
 }

@@ -67,6 +67,10 @@ gint64 obk_auth_token_age_us (const ObkAuth *auth);
 
 /* Seconds until the token in use runs out; -1 without one. */
 gint64 obk_auth_token_ttl_seconds (const ObkAuth *auth);
+gboolean obk_auth_token_is_renewable (const ObkAuth *auth);
+
+/* Seconds until what a login proves itself with runs out, as last seen; -1 when unknown. */
+gint64 obk_auth_credential_ttl_seconds (const ObkAuth *auth);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkAuth, obk_auth_free)
 

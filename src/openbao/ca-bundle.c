@@ -19,7 +19,19 @@ struct _ObkCaBundle
 {
   gint references;
   CERTCertList *anchors;
+  gint64 expires_unix; /* atomic: of the anchor last used; of the last of all at first */
 };
+
+/* Returns: 0 when it cannot be told */
+static gint64
+expires_unix (const CERTCertificate *certificate)
+{
+  PRTime not_before = 0, not_after = 0;
+
+  if (CERT_GetCertTimes (certificate, &not_before, &not_after) != SECSuccess)
+    return 0;
+  return not_after / PR_USEC_PER_SEC;
+}
 
 /* Adds the certificate of one PEM block. */
 static gboolean
@@ -34,6 +46,7 @@ add_block (ObkCaBundle *bundle, const char *block, gsize length, GError **error)
       g_set_error_literal (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "a certificate in it cannot be decoded");
       return FALSE;
     }
+  bundle->expires_unix = MAX (bundle->expires_unix, expires_unix (certificate));
   return TRUE;
 }
 
@@ -114,6 +127,12 @@ is_anchor (ObkCaBundle *bundle, CERTCertificate *certificate)
   return FALSE;
 }
 
+static void
+note_anchor (ObkCaBundle *bundle, const CERTCertificate *anchor)
+{
+  __atomic_store_n (&bundle->expires_unix, expires_unix (anchor), __ATOMIC_RELAXED);
+}
+
 /* A server's own certificate as its authority: there is no chain, but the rest holds. */
 static gboolean
 verify_anchor (CERTCertificate *certificate, GError **error)
@@ -138,12 +157,20 @@ verify_chain (ObkCaBundle *bundle, CERTCertificate *certificate, GError **error)
     { .type = cert_pi_revocationFlags, .value.pointer.revocation = &no_revocation },
     { .type = cert_pi_end },
   };
-  CERTValOutParam out[] = { { .type = cert_po_end } };
+  CERTValOutParam out[] = { { .type = cert_po_trustAnchor }, { .type = cert_po_end } };
 
   if (is_anchor (bundle, certificate))
-    return verify_anchor (certificate, error);
+    {
+      note_anchor (bundle, certificate);
+      return verify_anchor (certificate, error);
+    }
   if (CERT_PKIXVerifyCert (certificate, certificateUsageSSLServer, in, out, NULL) != SECSuccess)
     return refuse_chain (certificate, PR_GetError (), error);
+  if (out[0].value.pointer.cert != NULL)
+    {
+      note_anchor (bundle, out[0].value.pointer.cert);
+      CERT_DestroyCertificate (out[0].value.pointer.cert);
+    }
   return TRUE;
 }
 
@@ -170,4 +197,10 @@ obk_ca_bundle_verify (ObkCaBundle *bundle, CERTCertificate *certificate, const c
   g_return_val_if_fail (bundle != NULL && certificate != NULL && server_name != NULL, FALSE);
 
   return verify_chain (bundle, certificate, error) && verify_name (certificate, server_name, error);
+}
+
+gint64
+obk_ca_bundle_expires_unix (ObkCaBundle *bundle)
+{
+  return __atomic_load_n (&bundle->expires_unix, __ATOMIC_RELAXED);
 }

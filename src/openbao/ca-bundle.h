@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 
 #define OBK_CA_BUNDLE_MAX_BYTES (1024 * 1024)
 
-/* Reference-counted, immutable, for any thread. */
+/* Reference-counted, immutable but for what it remembers of its use, for any thread. */
 typedef struct _ObkCaBundle ObkCaBundle;
 
 /**
@@ -35,6 +35,13 @@ void obk_ca_bundle_unref (ObkCaBundle *bundle);
  */
 gboolean obk_ca_bundle_verify (ObkCaBundle *bundle, CERTCertificate *certificate, const char *server_name,
                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
+ * obk_ca_bundle_expires_unix:
+ *
+ * Returns: when the certificate runs out that a server's was last traced to; before there was one, the last of all
+ */
+gint64 obk_ca_bundle_expires_unix (ObkCaBundle *bundle);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkCaBundle, obk_ca_bundle_unref)
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/names.h"
 #include "openbao/addresses.h"
 #include "openbao/answer.h"
@@ -259,6 +260,14 @@ suspect_token (ObkCall *call, gint64 now_us, const GError *error)
 
 /* --- attempts --- */
 
+/* @outcome: OBK_STATUS_OK or an error class */
+static void
+count_attempt (const ObkCall *call, const char *outcome, gint64 now_us)
+{
+  obk_metric_count (OBK_METRIC_OPENBAO_REQUESTS, call->operation, outcome);
+  obk_metric_observe (OBK_METRIC_OPENBAO_DURATION, call->operation, now_us - call->attempt.started_us);
+}
+
 static void
 log_attempt (const ObkCall *call, const json_t *json, const GError *error, gint64 now_us)
 {
@@ -335,6 +344,7 @@ attempted (const ObkHttpResponse *response, const GError *error, gboolean may_ha
       json = obk_answer_read (response, obk_endpoint_authority (endpoint), call->anonymous, &refusal);
       error = refusal;
     }
+  count_attempt (call, error != NULL ? obk_error_class (error) : OBK_STATUS_OK, now_us);
   log_attempt (call, json, error, now_us);
   judge_address (call, error, now_us);
   if (error == NULL)
@@ -434,6 +444,7 @@ obk_call_cancel (ObkCall *call)
   if (call->transfer != NULL)
     {
       obk_http_cancel (call->transfer);
+      count_attempt (call, OBK_OUTCOME_CANCELED, obk_clock_boot_us ());
       obk_addresses_abandoned (call->client->addresses, &call->attempt);
     }
   g_clear_pointer (&call->wait, obk_auth_wait_cancel);

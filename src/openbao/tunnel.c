@@ -109,6 +109,12 @@ obk_tunnel_free (ObkTunnel *tunnel)
   g_free (tunnel);
 }
 
+gint64
+obk_tunnel_ca_expires_unix (const ObkTunnel *tunnel)
+{
+  return obk_ca_bundle_expires_unix (obk_trust_bundle (tunnel->shared.trust));
+}
+
 const char *
 obk_tunnel_socket_path (const ObkTunnel *tunnel)
 {

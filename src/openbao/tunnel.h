@@ -25,6 +25,9 @@ typedef struct _ObkTunnel ObkTunnel;
 ObkTunnel *obk_tunnel_new (ObkPoller *poller, const char *ca_cert_file, gboolean fips, GError **error);
 void obk_tunnel_free (ObkTunnel *tunnel); /* after all that uses it */
 
+/* Returns: when the authority in use runs out (obk_ca_bundle_expires_unix()) */
+gint64 obk_tunnel_ca_expires_unix (const ObkTunnel *tunnel);
+
 /* Where curl connects to. */
 const char *obk_tunnel_socket_path (const ObkTunnel *tunnel);
 

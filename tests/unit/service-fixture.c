@@ -145,7 +145,7 @@ started (Call *call, ObkServiceCall *service_call)
 gboolean
 call_encrypt_text (Service *s, Call *call, gconstpointer plaintext, gsize length, gint64 deadline_us)
 {
-  const ObkEncryptRequest request = { plaintext, length, deadline_us };
+  const ObkEncryptRequest request = { .plaintext = plaintext, .plaintext_length = length, .deadline_us = deadline_us };
 
   *call = (Call){ .s = s };
   return started (call, obk_service_encrypt (s->service, &request, encrypted, call));

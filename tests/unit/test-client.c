@@ -378,7 +378,8 @@ static void
 test_within_callback (ClientFixture *f, gconstpointer data)
 {
   Chain chain = { .fixture = f };
-  const ObkClientRequest request = { .operation = "test", .path = "echo", .deadline_us = OBK_NO_DEADLINE };
+  const ObkClientRequest request
+      = { .operation = OBK_OPERATION_CAPABILITIES, .path = "echo", .deadline_us = OBK_NO_DEADLINE };
 
   chain.victim = client_fixture_send (f, "hang", get, &chain.victim_result);
   obk_client_send (f->client, &request, go_on, &chain);

@@ -43,6 +43,34 @@ test_table (void)
     }
 }
 
+/* docs/observability.md has a line for each, with its type and labels, and for nothing else. */
+static void
+test_documented (void)
+{
+  static const char *const types[] = { "counter", "gauge", "histogram" };
+  const char *path = g_getenv ("OBK_OBSERVABILITY_PAGE");
+  g_autofree char *page = NULL;
+  guint n = 0;
+
+  g_assert_nonnull (path);
+  g_assert_true (g_file_get_contents (path, &page, NULL, NULL));
+  for (ObkMetric metric = 0; metric < OBK_N_METRICS; metric++)
+    {
+      const ObkMetricInfo *info = obk_metric_info (metric);
+      g_autoptr (GString) line = g_string_new (NULL);
+
+      g_string_append_printf (line, "\n| `%s` | %s |", info->name, types[info->type]);
+      for (guint i = 0; i < OBK_METRIC_MAX_LABELS && info->labels[i] != NULL; i++)
+        g_string_append_printf (line, "%s `%s`", i > 0 ? "," : "", info->labels[i]);
+      g_string_append (line, " | ");
+      if (strstr (page, line->str) == NULL)
+        g_error ("%s has no such line: %s", path, line->str);
+    }
+  for (const char *at = page; (at = strstr (at, "\n| `")) != NULL; at++)
+    n += g_str_has_prefix (at, "\n| `openbao_kms_") || g_str_has_prefix (at, "\n| `process_");
+  g_assert_cmpuint (n, ==, OBK_N_METRICS);
+}
+
 static void
 test_counts (void)
 {
@@ -120,6 +148,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/metric/table", test_table);
+  g_test_add_func ("/metric/documented", test_documented);
   g_test_add_func ("/metric/counts", test_counts);
   g_test_add_func ("/metric/counts-unknown", test_counts_unknown);
   g_test_add_func ("/metric/gauges", test_gauges);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/metric.h"
 
 #include <string.h>
 
@@ -145,6 +146,62 @@ test_levels (Fixture *f, gconstpointer data)
   g_assert_cmpuint (f->n, ==, 1);
 }
 
+/* Each request once, whether anybody reads the log or not; and what it failed of by itself. */
+static void
+test_counts (Fixture *f, gconstpointer data)
+{
+  static const struct
+  {
+    ObkError code;
+    const char *status;
+    ObkMetric metric; /* OBK_N_METRICS: none */
+    const char *label;
+  } cases[] = {
+    { OBK_ERROR_SEALED, "unavailable", OBK_N_METRICS, NULL },
+    { OBK_ERROR_CANCELED, "cancelled", OBK_N_METRICS, NULL },
+    { OBK_ERROR_CONCURRENCY_LIMIT, "resource_exhausted", OBK_METRIC_GRPC_CONCURRENCY_REJECTIONS, "decrypt" },
+    { OBK_ERROR_ANNOTATION_INVALID, "invalid_argument", OBK_METRIC_AAD_ERRORS, "annotation_invalid" },
+    { OBK_ERROR_AAD_MISMATCH, "invalid_argument", OBK_METRIC_AAD_ERRORS, "aad_mismatch" },
+    { OBK_ERROR_TRANSIT_AUTHENTICATION_TAG, "invalid_argument", OBK_METRIC_AAD_ERRORS, "authentication_tag" },
+    { OBK_ERROR_KEY_ID_MALFORMED, "invalid_argument", OBK_METRIC_KEY_ID_ERRORS, "key_id_malformed" },
+    { OBK_ERROR_KEY_ID_UNKNOWN, "not_found", OBK_METRIC_KEY_ID_ERRORS, "key_id_unknown" },
+    { OBK_ERROR_KEY_METADATA_REFRESH_FAILED, "unavailable", OBK_METRIC_KEY_ID_ERRORS, "key_metadata_refresh_failed" },
+  };
+
+  obk_log_set_level (OBK_LOG_ERROR);
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GError) error = g_error_new_literal (OBK_ERROR, (gint)cases[i].code, "a cause");
+      gint64 requests = obk_metric_read (OBK_METRIC_GRPC_REQUESTS, "decrypt", cases[i].status);
+      gint64 durations = obk_metric_read (OBK_METRIC_GRPC_DURATION, "decrypt", NULL);
+      gint64 causes = cases[i].metric != OBK_N_METRICS ? obk_metric_read (cases[i].metric, cases[i].label, NULL) : 0;
+
+      obk_request_log (
+          &(ObkRequestOutcome){ .method = OBK_METHOD_DECRYPT, .start_us = obk_clock_boot_us (), .error = error });
+      g_assert_cmpint (obk_metric_read (OBK_METRIC_GRPC_REQUESTS, "decrypt", cases[i].status), ==, requests + 1);
+      g_assert_cmpint (obk_metric_read (OBK_METRIC_GRPC_DURATION, "decrypt", NULL), ==, durations + 1);
+      if (cases[i].metric != OBK_N_METRICS)
+        g_assert_cmpint (obk_metric_read (cases[i].metric, cases[i].label, NULL), ==, causes + 1);
+    }
+  g_assert_cmpint (obk_metric_read (OBK_METRIC_GRPC_REQUESTS, "decrypt", "unknown"), ==, 0);
+}
+
+/* Every status that the table can give has a label of its own. */
+static void
+test_codes (Fixture *f, gconstpointer data)
+{
+  for (guint code = 0; code < OBK_ERROR_LAST; code++)
+    {
+      g_autoptr (GError) error = g_error_new_literal (OBK_ERROR, (gint)code, "a cause");
+      const char *message = NULL;
+
+      g_assert_cmpstr (obk_grpc_code_name (obk_error_table_status (error, OBK_METHOD_DECRYPT, &message)), !=,
+                       "unknown");
+    }
+  g_assert_cmpstr (obk_grpc_code_name (GRPC_STATUS_OK), ==, "ok");
+  g_assert_cmpstr (obk_grpc_code_name (GRPC_STATUS_UNKNOWN), ==, "unknown");
+}
+
 #define TEST(path, function) g_test_add (path, Fixture, NULL, set_up, function, tear_down)
 
 int
@@ -157,5 +214,7 @@ main (int argc, char **argv)
   TEST ("/request-log/unknown-key-id", test_unknown_key_id);
   TEST ("/request-log/identity-first", test_identity_first);
   TEST ("/request-log/levels", test_levels);
+  TEST ("/request-log/counts", test_counts);
+  TEST ("/request-log/codes", test_codes);
   return g_test_run ();
 }

@@ -272,7 +272,8 @@ test_answer_leads_to_others (Service *s, gconstpointer data)
 {
   g_auto (Call) running = { 0 }, given_up = { 0 }, waiting = { 0 }, begun = { 0 };
   Nested nested = { s, &given_up, &begun };
-  const ObkEncryptRequest request = { PLAINTEXT, strlen (PLAINTEXT), OBK_NO_DEADLINE };
+  const ObkEncryptRequest request
+      = { .plaintext = PLAINTEXT, .plaintext_length = strlen (PLAINTEXT), .deadline_us = OBK_NO_DEADLINE };
 
   g_assert_nonnull (obk_service_encrypt (s->service, &request, cancel_and_begin, &nested));
   g_assert_true (call_encrypt (s, &running, OBK_NO_DEADLINE));

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the running provider tells of itself: the pages /metrics, /live and /ready. */
+#pragma once
+
+#include <glib.h>
+
+#include "cli/session.h"
+#include "config/config.h"
+#include "health/prober.h"
+#include "kms/service.h"
+#include "observe/web.h"
+
+G_BEGIN_DECLS
+
+/* Where it looks, at each request: a plain value that serve keeps up to date. All borrowed; main loop only. */
+typedef struct
+{
+  const ObkConfig *config;
+  ObkBoardSlot *board;
+  ObkSession *session;
+  ObkProber *prober;
+  ObkService *service;
+  gboolean socket_open; /* the KMS socket takes connections */
+} ObkVitals;
+
+/* For obk_web_new(), with an ObkVitals as its user data: the metrics address', and the health address' */
+extern const ObkWebPage obk_vitals_metrics_pages[];
+extern const ObkWebPage obk_vitals_health_pages[];
+
+G_END_DECLS
