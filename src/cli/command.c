@@ -28,6 +28,7 @@ static const ObkCommand *const commands[] = {
   &obk_command_rotation_plan,
   &obk_command_schema,
   &obk_command_serve,
+  &obk_command_status,
   &obk_command_verify_rotation,
   &obk_command_version,
 };
