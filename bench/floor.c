@@ -3,7 +3,7 @@
  *
  * One thread, one epoll set, one kept-alive TLS connection for each caller. An answer is read far enough to know
  * that it is whole and that it is the one that was expected; nothing is parsed. */
-#include "samples.h"
+#include "report.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,7 +30,7 @@ typedef struct
 
 typedef struct
 {
-  Samples samples;
+  ObkSamples samples;
   GString *request; /* head and body, sent in one write */
   char *expect;     /* what a right answer contains */
   guint busy;
@@ -119,10 +119,10 @@ caller_connect (Caller *caller, SSL_CTX *tls, int epoll, GError **error)
 static gboolean
 caller_send (Caller *caller, Floor *floor, GError **error)
 {
-  if (!samples_start (&floor->samples))
+  if (!obk_samples_start (&floor->samples))
     return TRUE;
   caller->length = 0;
-  caller->sent_ns = samples_now_ns ();
+  caller->sent_ns = obk_samples_now_ns ();
   if (SSL_write (caller->ssl, floor->request->str, (int)floor->request->len) != (int)floor->request->len)
     {
       g_set_error (error, floor_error (), 0, "cannot send: %s", ERR_reason_error_string (ERR_get_error ()));
@@ -180,7 +180,7 @@ caller_receive (Caller *caller, Floor *floor, GError **error)
       g_set_error (error, floor_error (), 0, "not the expected answer: %.20s", caller->answer);
       return FALSE;
     }
-  samples_finish (&floor->samples, caller->sent_ns, TRUE);
+  obk_samples_finish (&floor->samples, caller->sent_ns, TRUE);
   return caller_send (caller, floor, error);
 }
 
@@ -239,7 +239,7 @@ main (int argc, char **argv)
     }
   floor.request = floor_request_new ();
   floor.expect = arg_expect;
-  samples_init (&floor.samples, (guint64)arg_warmup, (guint64)arg_calls, 0);
+  obk_samples_init (&floor.samples, (guint64)arg_warmup, (guint64)arg_calls, 0);
   if (!floor_run (&floor, &error) || !samples_report (&floor.samples, arg_out, &error))
     goto failed;
   return 0;

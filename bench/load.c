@@ -3,7 +3,7 @@
  *
  * One connection, as an API server has it, one thread, and one call in flight for each caller. The request is encoded
  * once; every answer is compared with what a right one must be. */
-#include "samples.h"
+#include "report.h"
 
 #include "proto/kms.pb-c.h"
 
@@ -31,7 +31,7 @@ typedef struct
 
 typedef struct
 {
-  Samples samples;
+  ObkSamples samples;
   grpc_channel *channel;
   grpc_completion_queue *queue;
   void *method;
@@ -109,7 +109,7 @@ caller_send (Caller *caller, Load *load)
       = { .trailing_metadata = &caller->trailing, .status = &caller->status, .status_details = &caller->details } },
   };
 
-  caller->sent_ns = samples_now_ns ();
+  caller->sent_ns = obk_samples_now_ns ();
   caller->call = grpc_channel_create_registered_call (
       load->channel, NULL, GRPC_PROPAGATE_DEFAULTS, load->queue, load->method,
       gpr_time_add (gpr_now (GPR_CLOCK_MONOTONIC), gpr_time_from_millis ((int64_t)(arg_deadline * 1000), GPR_TIMESPAN)),
@@ -278,8 +278,8 @@ load_run (Load *load, GError **error)
 
   if (!load_prepare (load, error))
     return FALSE;
-  samples_init (&load->samples, (guint64)arg_warmup, (guint64)arg_calls, arg_seconds);
-  for (int i = 0; i < arg_callers && samples_start (&load->samples); i++)
+  obk_samples_init (&load->samples, (guint64)arg_warmup, (guint64)arg_calls, arg_seconds);
+  for (int i = 0; i < arg_callers && obk_samples_start (&load->samples); i++)
     caller_send (&callers[i], load);
   while (load->busy > 0)
     {
@@ -290,13 +290,13 @@ load_run (Load *load, GError **error)
       gboolean ok = caller_check (caller, load, answer, &failure);
 
       grpc_slice_unref (caller->details);
-      samples_finish (&load->samples, sent_ns, ok);
+      obk_samples_finish (&load->samples, sent_ns, ok);
       if (!ok && !arg_tolerate)
         {
           g_propagate_error (error, g_steal_pointer (&failure));
           return FALSE;
         }
-      if (samples_start (&load->samples))
+      if (obk_samples_start (&load->samples))
         caller_send (caller, load);
     }
   return TRUE;

@@ -16,6 +16,7 @@
 /* One a line. */
 /* clang-format off */
 static const ObkCommand *const commands[] = {
+  &obk_command_benchmark,
   &obk_command_config,
   &obk_command_config_schema,
   &obk_command_doctor,

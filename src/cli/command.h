@@ -37,6 +37,7 @@ typedef struct
 } ObkCommand;
 
 /* One definition in each command's file; command.c has the table. */
+extern const ObkCommand obk_command_benchmark;
 extern const ObkCommand obk_command_serve;
 extern const ObkCommand obk_command_probe;
 extern const ObkCommand obk_command_config;
