@@ -17,6 +17,9 @@
 /* clang-format off */
 static const ObkCommand *const commands[] = {
   &obk_command_benchmark,
+  &obk_command_completion_bash,
+  &obk_command_completion_fish,
+  &obk_command_completion_zsh,
   &obk_command_config,
   &obk_command_config_schema,
   &obk_command_doctor,
@@ -43,8 +46,8 @@ static char *output; /* of --output, until it is judged */
 
 static const GOptionEntry global_entries[] = {
   { "config", 0, 0, G_OPTION_ARG_FILENAME, &globals.config_path, N_ ("Configuration file"), N_ ("PATH") },
-  { "log-level", 0, 0, G_OPTION_ARG_STRING, &globals.flags.log_level,
-    N_ ("Use debug, info, warn or error instead of logging.level"), N_ ("LEVEL") },
+  { "log-level", 0, 0, G_OPTION_ARG_STRING, &globals.flags.log_level, N_ ("Use it instead of logging.level"),
+    "debug|info|warn|error" },
   { "metrics-address", 0, 0, G_OPTION_ARG_STRING, &globals.flags.metrics_address,
     N_ ("Use it instead of server.metricsAddress"), N_ ("ADDRESS") },
   { "health-address", 0, 0, G_OPTION_ARG_STRING, &globals.flags.health_address,
@@ -187,13 +190,47 @@ find_command (const char *name)
   return NULL;
 }
 
-static gboolean
-is_group (const char *word)
+gboolean
+obk_command_is_group (const char *group)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
-    if (is_in_group (commands[i], word))
+    if (is_in_group (commands[i], group))
       return TRUE;
   return FALSE;
+}
+
+gsize
+obk_command_count (void)
+{
+  return G_N_ELEMENTS (commands);
+}
+
+const ObkCommand *
+obk_command_at (gsize index)
+{
+  g_return_val_if_fail (index < G_N_ELEMENTS (commands), NULL);
+
+  return commands[index];
+}
+
+static void
+add_options (GPtrArray *options, const GOptionEntry *entries)
+{
+  for (; entries->long_name != NULL; entries++)
+    g_ptr_array_add (options, (gpointer)entries);
+}
+
+GPtrArray *
+obk_command_list_options (const ObkCommand *command)
+{
+  GPtrArray *options = g_ptr_array_new ();
+
+  if (command != NULL && command->options != NULL)
+    add_options (options, command->options ());
+  if (command != NULL && command->has_report)
+    add_options (options, report_entries);
+  add_options (options, global_entries);
+  return options;
 }
 
 /* Takes the words of the command's name out of @argv. Returns: (nullable): the command */
@@ -224,12 +261,12 @@ complain_about_command (int argc, char **argv)
     g_ptr_array_add (names, (gpointer)commands[i]->name);
   g_ptr_array_add (names, NULL);
 
-  written = argc > 2 && argv[2][0] != '-' && is_group (argv[1]) ? g_strjoin (" ", argv[1], argv[2], NULL)
-                                                                : g_strdup (argv[1]);
+  written = argc > 2 && argv[2][0] != '-' && obk_command_is_group (argv[1]) ? g_strjoin (" ", argv[1], argv[2], NULL)
+                                                                            : g_strdup (argv[1]);
   nearest = obk_suggestion (written, (const char *const *)names->pdata);
   if (nearest != NULL)
     obk_command_complain (_ ("unknown command \"%s\"; did you mean \"%s\"?"), written, nearest);
-  else if (is_group (written))
+  else if (obk_command_is_group (written))
     obk_command_complain (_ ("\"%s\" needs a subcommand; see \"%s %s --help\""), written, OBK_PROGRAM, written);
   else
     obk_command_complain (_ ("unknown command \"%s\"; see \"%s --help\""), written, OBK_PROGRAM);
@@ -273,7 +310,7 @@ run_command (int argc, char **argv)
 {
   const ObkCommand *command = take_command (&argc, argv);
 
-  if (command == NULL && argc > 2 && is_group (argv[1])
+  if (command == NULL && argc > 2 && obk_command_is_group (argv[1])
       && (strcmp (argv[2], "--help") == 0 || strcmp (argv[2], "-h") == 0))
     {
       print_overview (argv[1]);

@@ -40,6 +40,9 @@ typedef struct
 extern const ObkCommand obk_command_benchmark;
 extern const ObkCommand obk_command_serve;
 extern const ObkCommand obk_command_probe;
+extern const ObkCommand obk_command_completion_bash;
+extern const ObkCommand obk_command_completion_fish;
+extern const ObkCommand obk_command_completion_zsh;
 extern const ObkCommand obk_command_config;
 extern const ObkCommand obk_command_config_schema;
 extern const ObkCommand obk_command_doctor;
@@ -53,6 +56,17 @@ extern const ObkCommand obk_command_schema;
 extern const ObkCommand obk_command_status;
 extern const ObkCommand obk_command_verify_rotation;
 extern const ObkCommand obk_command_version;
+
+/* All commands, by name. For what is generated from them: completion and manual */
+gsize obk_command_count (void);
+const ObkCommand *obk_command_at (gsize index);
+
+/* Returns: (transfer container) (element-type GOptionEntry): all options of @command: its own, then those of every
+ *   report, then those of every command; %NULL for the last alone */
+GPtrArray *obk_command_list_options (const ObkCommand *command);
+
+/* Whether there are commands named "GROUP SOMETHING" */
+gboolean obk_command_is_group (const char *group);
 
 /* Finds and runs the command. Returns: the process's exit code */
 int obk_command_main (int argc, char **argv);
