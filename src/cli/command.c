@@ -142,8 +142,11 @@ print_command_help (const ObkCommand *command)
   g_autoptr (GOptionContext) context = new_context (command);
   g_autofree char *usage = g_strjoin (" ", OBK_PROGRAM, command->name, NULL);
   g_autofree char *example = format_example (command->example);
+  g_autofree char *text = NULL;
 
-  g_option_context_set_summary (context, _ (command->summary));
+  if (command->details != NULL)
+    text = g_strconcat (_ (command->summary), "\n\n", _ (command->details), NULL);
+  g_option_context_set_summary (context, text != NULL ? text : _ (command->summary));
   g_option_context_set_description (context, example);
   print_context (context, usage);
 }

@@ -30,6 +30,7 @@ typedef struct
 {
   const char *name;                      /* "serve", "config schema" */
   const char *summary;                   /* one line, N_() */
+  const char *details;                   /* (nullable): what else is to be known, a few sentences, N_() */
   const char *example;                   /* a command line that works */
   const GOptionEntry *(*options) (void); /* (nullable): its own, parsed before run(); texts N_() */
   ObkExit (*run) (const ObkGlobals *globals);
