@@ -167,9 +167,9 @@ print_commands_page (void)
     print_command (obk_command_at (i), shared->len);
   puts (".Sh ENVIRONMENT\n.Bl -tag -width Ds\n"
         ".It Ev BAO_KMS_PROVIDER_CONFIG\nThe configuration file, where\n.Fl -config\nis not given.\n"
-        ".It Ev BAO_KMS_PROVIDER_LOG_LEVEL\nIn place of logging.level.\n"
-        ".It Ev BAO_KMS_PROVIDER_SERVER_METRICS_ADDRESS\nIn place of server.metricsAddress.\n"
-        ".It Ev BAO_KMS_PROVIDER_SERVER_HEALTH_ADDRESS\nIn place of server.healthAddress.\n"
+        ".It Ev BAO_KMS_PROVIDER_LOG_LEVEL\nInstead of logging.level.\n"
+        ".It Ev BAO_KMS_PROVIDER_SERVER_METRICS_ADDRESS\nInstead of server.metricsAddress.\n"
+        ".It Ev BAO_KMS_PROVIDER_SERVER_HEALTH_ADDRESS\nInstead of server.healthAddress.\n"
         ".It Ev LANGUAGE , LC_ALL , LC_MESSAGES , LANG\n"
         "The language of what is said to people; logs and JSON do not depend on it.\n.El");
   printf (".Sh FILES\n.Bl -tag -width Ds\n.It Pa %s\nThe configuration.\n.It Pa %s\nThe socket.\n"

@@ -67,9 +67,12 @@ class ApiServer:
             f"--service-account-signing-key-file={key}", "--authorization-mode=RBAC",
             f"--token-auth-file={self.shared}/tokens.csv", "--service-cluster-ip-range=10.96.0.0/16",
             "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
-            f"--encryption-provider-config={self.directory}/encryption.json"],
+            *self.encryption_flags()],
             self.directory / "apiserver.log")
         return self.wait_ready() if wait else self
+
+    def encryption_flags(self):
+        return [f"--encryption-provider-config={self.directory}/encryption.json"]
 
     def wait_ready(self, timeout=90):
         etcd = (self.peer or self).etcd
