@@ -4,10 +4,11 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "openbao/cert-login.h"
 #include "openbao/jwt-file.h"
 #include "openbao/jwt-login.h"
 
-#include <string.h>
+#define THREADS_END_US (1 * G_USEC_PER_SEC)
 
 struct _ObkSession
 {
@@ -29,24 +30,74 @@ obk_session_wants_fips (const ObkConfig *config)
   return g_file_get_contents ("/proc/sys/crypto/fips_enabled", &flag, NULL, NULL) && *flag == '1';
 }
 
-static ObkClient *
-make_client (ObkSession *session, const ObkConfig *config, GError **error)
+/* Returns: (transfer container): what is in it is the configuration's */
+static GPtrArray *
+list_addresses (const ObkConfig *config)
 {
-  g_autoptr (GPtrArray) addresses = g_ptr_array_new ();
+  GPtrArray *addresses = g_ptr_array_new ();
 
   g_ptr_array_add (addresses, config->openbao.address);
   for (char **more = config->openbao.additional_addresses; *more != NULL; more++)
     g_ptr_array_add (addresses, *more);
   g_ptr_array_add (addresses, NULL);
-  return obk_client_new (session->poller, session->http,
-                         &(ObkClientOptions){
-                             .addresses = (const char *const *)addresses->pdata,
-                             .tls_server_name = config->openbao.tls_server_name,
-                             .namespace = config->openbao.namespace,
-                             .timeout_us = config->openbao.timeout_us,
-                             .log_request_ids = config->logging.openbao_request_ids,
-                         },
-                         error);
+  return addresses;
+}
+
+static ObkClientOptions
+client_options (const ObkConfig *config, const GPtrArray *addresses, gint64 timeout_us)
+{
+  return (ObkClientOptions){
+    .addresses = (const char *const *)addresses->pdata,
+    .tls_server_name = config->openbao.tls_server_name,
+    .namespace = config->openbao.namespace,
+    .timeout_us = timeout_us,
+    .log_request_ids = config->logging.openbao_request_ids,
+  };
+}
+
+static ObkClient *
+make_client (ObkSession *session, const ObkConfig *config, GError **error)
+{
+  g_autoptr (GPtrArray) addresses = list_addresses (config);
+  const ObkClientOptions options = client_options (config, addresses, config->openbao.timeout_us);
+
+  return obk_client_new (session->poller, session->http, &options, error);
+}
+
+static ObkCredential *
+make_cert_login (ObkSession *session, const ObkConfig *config, GError **error)
+{
+  g_autoptr (GPtrArray) addresses = list_addresses (config);
+  const ObkCertLoginOptions options = {
+    .mount_path = config->auth.cert.mount_path,
+    .name = config->auth.cert.name,
+    .ca_cert_file = config->openbao.ca_cert_file,
+    .fips = obk_session_wants_fips (config),
+    /* A renewal, too, has the time that the token takes to sign. */
+    .client = client_options (config, addresses, config->auth.login_timeout_us),
+    .signer = obk_session_cert_signer_options (config),
+  };
+
+  return obk_cert_login_new (session->poller, &options, error);
+}
+
+ObkCertSignerOptions
+obk_session_cert_signer_options (const ObkConfig *config)
+{
+  return (ObkCertSignerOptions){
+    .place = {
+      .module_path = config->auth.cert.pkcs11.module_path,
+      .token_label = config->auth.cert.pkcs11.token_label,
+      .key_label = config->auth.cert.pkcs11.key_label,
+      .uri = config->auth.cert.pkcs11.uri,
+    },
+    .certificate_file = config->auth.cert.pkcs11.certificate_file,
+    .pin_file = config->auth.cert.pkcs11.pin_file,
+    .rules = {
+      .min_remaining_ttl_us = config->auth.cert.min_remaining_ttl_us,
+      .clock_skew_leeway_us = config->auth.cert.clock_skew_leeway_us,
+    },
+  };
 }
 
 ObkJwtRules
@@ -78,12 +129,8 @@ make_credential (ObkSession *session, const ObkConfig *config, GError **error)
 {
   ObkJwtSupply *supply = NULL;
 
-  if (config->auth.method != OBK_AUTH_JWT)
-    {
-      g_set_error_literal (error, OBK_ERROR, OBK_ERROR_CONFIG_INVALID,
-                           "auth.method: this version logs in with a JWT only (\"jwt\")");
-      return NULL;
-    }
+  if (config->auth.method == OBK_AUTH_CERT)
+    return make_cert_login (session, config, error);
   supply = make_jwt_supply (config, error);
   if (supply == NULL)
     return NULL;
@@ -173,4 +220,10 @@ gint64
 obk_session_ca_ttl_seconds (const ObkSession *session)
 {
   return obk_tunnel_ca_expires_unix (session->tunnel) - obk_clock_unix ();
+}
+
+gboolean
+obk_session_wait_for_threads (void)
+{
+  return obk_cert_login_wait_for_threads (THREADS_END_US);
 }

@@ -7,6 +7,7 @@
 #include "base/poller.h"
 #include "config/config.h"
 #include "openbao/auth.h"
+#include "openbao/cert-signer.h"
 #include "openbao/jwt.h"
 #include "openbao/transit.h"
 
@@ -24,6 +25,13 @@ typedef struct _ObkSession ObkSession;
  */
 ObkSession *obk_session_new (const ObkConfig *config, ObkPoller *poller, GError **error);
 void obk_session_free (ObkSession *session); /* after all that uses what it has given out */
+
+/* At the end of the process, for a moment. Returns: %FALSE when a thread is left, which a PKCS#11 token holds up: then
+ * exit() would do to its module what it cannot bear. */
+gboolean obk_session_wait_for_threads (void);
+
+/* Where the configuration has the certificate and its key; borrows from it. */
+ObkCertSignerOptions obk_session_cert_signer_options (const ObkConfig *config);
 
 /* Returns: (transfer none) */
 ObkAuth *obk_session_auth (ObkSession *session);

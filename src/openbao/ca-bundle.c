@@ -9,10 +9,6 @@
 #include <secoid.h>
 #include <sslerr.h>
 
-#include <string.h>
-
-#define BEGIN "-----BEGIN CERTIFICATE-----"
-#define END "-----END CERTIFICATE-----"
 #define VERIFY_FAILED "cannot verify the server's certificate"
 
 struct _ObkCaBundle
@@ -33,56 +29,23 @@ expires_unix (const CERTCertificate *certificate)
   return not_after / PR_USEC_PER_SEC;
 }
 
-/* Adds the certificate of one PEM block. */
-static gboolean
-add_block (ObkCaBundle *bundle, const char *block, gsize length, GError **error)
-{
-  g_autofree char *copy = g_strndup (block, length); /* NSS wants to write to it */
-  CERTCertificate *certificate = CERT_DecodeCertFromPackage (copy, (int)length);
-
-  if (certificate == NULL || CERT_AddCertToListTail (bundle->anchors, certificate) != SECSuccess)
-    {
-      g_clear_pointer (&certificate, CERT_DestroyCertificate);
-      g_set_error_literal (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "a certificate in it cannot be decoded");
-      return FALSE;
-    }
-  bundle->expires_unix = MAX (bundle->expires_unix, expires_unix (certificate));
-  return TRUE;
-}
-
 ObkCaBundle *
 obk_ca_bundle_new (const char *pem, gsize length, GError **error)
 {
-  g_autoptr (ObkCaBundle) bundle = g_new0 (ObkCaBundle, 1);
-  const char *at = pem;
+  CERTCertList *anchors = NULL;
+  ObkCaBundle *bundle = NULL;
 
   g_return_val_if_fail (pem != NULL && length <= OBK_CA_BUNDLE_MAX_BYTES, NULL);
 
+  anchors = obk_nss_read_pem (pem, length, error);
+  if (anchors == NULL)
+    return NULL;
+  bundle = g_new0 (ObkCaBundle, 1);
   bundle->references = 1;
-  bundle->anchors = CERT_NewCertList ();
-  for (;;)
-    {
-      gsize left = length - (gsize)(at - pem);
-      const char *begin = g_strstr_len (at, (gssize)left, BEGIN);
-      const char *end = begin != NULL ? g_strstr_len (begin, (gssize)(left - (gsize)(begin - at)), END) : NULL;
-
-      if (begin == NULL)
-        break;
-      if (end == NULL)
-        {
-          g_set_error_literal (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "its last certificate is cut short");
-          return NULL;
-        }
-      at = end + strlen (END);
-      if (!add_block (bundle, begin, (gsize)(at - begin), error))
-        return NULL;
-    }
-  if (CERT_LIST_EMPTY (bundle->anchors))
-    {
-      g_set_error_literal (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "there is no PEM certificate in it");
-      return NULL;
-    }
-  return g_steal_pointer (&bundle);
+  bundle->anchors = anchors;
+  for (CERTCertListNode *node = CERT_LIST_HEAD (anchors); !CERT_LIST_END (node, anchors); node = CERT_LIST_NEXT (node))
+    bundle->expires_unix = MAX (bundle->expires_unix, expires_unix (node->cert));
+  return bundle;
 }
 
 ObkCaBundle *

@@ -136,7 +136,7 @@ obk_handshake_run (int fd, const char *server_name, ObkCaBundle *trusted, gint64
   g_return_val_if_fail (handshake != NULL, FALSE);
 
   *handshake = (ObkHandshake){ .chain = g_ptr_array_new_with_free_func (certificate_free) };
-  tls = obk_tls_new (fd, server_name, trusted, error);
+  tls = obk_tls_new (fd, server_name, trusted, NULL, error);
   if (tls == NULL)
     return FALSE;
   for (;;)

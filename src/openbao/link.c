@@ -393,7 +393,7 @@ start_tls (ObkLink *link, GSocketConnection *connection, GError **error)
   if (!take_descriptor (link, connection, error))
     return FALSE;
   link->tls = obk_tls_new (link->net.fd, obk_endpoint_tls_server_name (link->endpoint),
-                           obk_trust_bundle (link->shared->trust), error);
+                           obk_trust_bundle (link->shared->trust), link->shared->identity, error);
   if (link->tls == NULL || !obk_poller_add (link->shared->poller, &link->net, READ_EVENTS, error))
     return FALSE;
   link->stage = OBK_LINK_HANDSHAKE;

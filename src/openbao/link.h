@@ -11,12 +11,15 @@
 
 G_BEGIN_DECLS
 
+struct _ObkTlsIdentity;
+
 /* What all links of a tunnel share; the tunnel owns it. */
 typedef struct
 {
   ObkPoller *poller;
   ObkTrust *trust;
-  ObkSecret *scratch; /* for bytes on their way; wiped after each turn */
+  struct _ObkTlsIdentity *identity; /* (nullable) */
+  ObkSecret *scratch;               /* for bytes on their way; wiped after each turn */
 } ObkLinkShared;
 
 typedef enum

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* NSS for the whole process: started once, without databases, under the system's crypto policy. */
+/* NSS for the whole process: started once, without databases, under the system's crypto policy; and its types. */
 #pragma once
 
 #include <glib.h>
@@ -17,6 +17,14 @@ G_BEGIN_DECLS
  * objects, and a process that ends needs no cleaning. FIPS mode once entered is not left.
  */
 gboolean obk_nss_start (gboolean fips, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
+ * obk_nss_read_pem:
+ * @error: OBK_ERROR_CREDENTIAL_INVALID
+ *
+ * Returns: (transfer full): the certificates in a text, in their order; at least one
+ */
+CERTCertList *obk_nss_read_pem (const char *pem, gsize length, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CERTCertificate, CERT_DestroyCertificate)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CERTCertList, CERT_DestroyCertList)

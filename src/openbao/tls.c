@@ -24,8 +24,9 @@ struct _ObkTls
   PRFileDesc *nss;
   char *server_name;
   ObkCaBundle *trusted;
-  GError *refusal; /* why the certificate was refused */
-  gboolean heard;  /* it has said something */
+  ObkTlsIdentity *identity; /* %NULL: none */
+  GError *refusal;          /* why the certificate was refused */
+  gboolean heard;           /* it has said something */
   gboolean asked_for_certificate;
   gboolean drained; /* the descriptor has had nothing more */
   gboolean ending;  /* and will have nothing more after what it has */
@@ -207,27 +208,32 @@ verify_server (void *data, PRFileDesc *nss, PRBool check_signature, PRBool is_se
   return SECFailure;
 }
 
-/* We present no certificate here; it is worth knowing that the server wants one. */
+/* Without an identity it is still worth knowing that the server wants one. */
 static SECStatus
-note_certificate_request (void *data, PRFileDesc *nss, CERTDistNames *names, CERTCertificate **certificate,
-                          SECKEYPrivateKey **key)
+present_identity (void *data, PRFileDesc *nss, CERTDistNames *names, CERTCertificate **certificate,
+                  SECKEYPrivateKey **key)
 {
   ObkTls *tls = data;
 
   tls->asked_for_certificate = TRUE;
-  return SECFailure;
+  if (tls->identity == NULL)
+    return SECFailure;
+  tls->identity->asked_for = TRUE;
+  *certificate = CERT_DupCertificate (tls->identity->certificate);
+  *key = SECKEY_CopyPrivateKey (tls->identity->key);
+  return *key != NULL ? SECSuccess : SECFailure;
 }
 
 /* TLS 1.2 and 1.3, as far as the crypto policy lets. */
 static SECStatus
-set_versions (PRFileDesc *nss)
+set_versions (PRFileDesc *nss, const ObkTlsIdentity *identity)
 {
   SSLVersionRange range = { .min = 0, .max = 0 };
 
   if (SSL_VersionRangeGet (nss, &range) != SECSuccess)
     return SECFailure;
   range.min = MAX (range.min, SSL_LIBRARY_VERSION_TLS_1_2);
-  range.max = SSL_LIBRARY_VERSION_TLS_1_3;
+  range.max = identity != NULL && identity->without_pss ? SSL_LIBRARY_VERSION_TLS_1_2 : SSL_LIBRARY_VERSION_TLS_1_3;
   if (SSL_VersionRangeSet (nss, &range) == SECSuccess)
     return SECSuccess;
   range.max = SSL_LIBRARY_VERSION_TLS_1_2;
@@ -235,7 +241,7 @@ set_versions (PRFileDesc *nss)
 }
 
 static SECStatus
-set_options (PRFileDesc *nss)
+set_options (PRFileDesc *nss, const ObkTlsIdentity *identity)
 {
   static const struct
   {
@@ -259,18 +265,24 @@ set_options (PRFileDesc *nss)
     ssl_sig_rsa_pss_rsae_sha256,    ssl_sig_rsa_pss_rsae_sha384,    ssl_sig_rsa_pss_rsae_sha512,
     ssl_sig_rsa_pkcs1_sha256,       ssl_sig_rsa_pkcs1_sha384,       ssl_sig_rsa_pkcs1_sha512,
   };
+  static const SSLSignatureScheme without_pss[] = {
+    ssl_sig_ecdsa_secp256r1_sha256, ssl_sig_ecdsa_secp384r1_sha384, ssl_sig_ecdsa_secp521r1_sha512,
+    ssl_sig_rsa_pkcs1_sha256,       ssl_sig_rsa_pkcs1_sha384,       ssl_sig_rsa_pkcs1_sha512,
+  };
   static const unsigned char protocols[] = "\x08http/1.1";
 
   for (gsize i = 0; i < G_N_ELEMENTS (options); i++)
     if (SSL_OptionSet (nss, options[i].option, options[i].value) != SECSuccess)
       return SECFailure;
-  if (SSL_SignatureSchemePrefSet (nss, schemes, G_N_ELEMENTS (schemes)) != SECSuccess)
+  if (identity != NULL && identity->without_pss
+          ? SSL_SignatureSchemePrefSet (nss, without_pss, G_N_ELEMENTS (without_pss)) != SECSuccess
+          : SSL_SignatureSchemePrefSet (nss, schemes, G_N_ELEMENTS (schemes)) != SECSuccess)
     return SECFailure;
   return SSL_SetNextProtoNego (nss, protocols, sizeof protocols - 1);
 }
 
 ObkTls *
-obk_tls_new (int fd, const char *server_name, ObkCaBundle *trusted, GError **error)
+obk_tls_new (int fd, const char *server_name, ObkCaBundle *trusted, ObkTlsIdentity *identity, GError **error)
 {
   static GOnce layer = G_ONCE_INIT;
   g_autoptr (ObkTls) tls = g_new0 (ObkTls, 1);
@@ -282,6 +294,7 @@ obk_tls_new (int fd, const char *server_name, ObkCaBundle *trusted, GError **err
   tls->fd = fd;
   tls->server_name = g_strdup (server_name);
   tls->trusted = obk_ca_bundle_ref (trusted);
+  tls->identity = identity;
   stub = PR_CreateIOLayerStub (layer_identity, &layer_methods);
   if (stub != NULL)
     {
@@ -290,9 +303,10 @@ obk_tls_new (int fd, const char *server_name, ObkCaBundle *trusted, GError **err
     }
   if (stub != NULL && tls->nss == NULL)
     PR_Close (stub);
-  if (tls->nss == NULL || set_options (tls->nss) != SECSuccess || set_versions (tls->nss) != SECSuccess
+  if (tls->nss == NULL || set_options (tls->nss, identity) != SECSuccess
+      || set_versions (tls->nss, identity) != SECSuccess
       || SSL_AuthCertificateHook (tls->nss, verify_server, tls) != SECSuccess
-      || SSL_GetClientAuthDataHook (tls->nss, note_certificate_request, tls) != SECSuccess
+      || SSL_GetClientAuthDataHook (tls->nss, present_identity, tls) != SECSuccess
       || SSL_SetURL (tls->nss, server_name) != SECSuccess || SSL_ResetHandshake (tls->nss, PR_FALSE) != SECSuccess)
     {
       obk_tls_error_set (error, PR_GetError (), "cannot set up TLS");

@@ -21,16 +21,26 @@ typedef enum
   OBK_TLS_FAILED
 } ObkTlsResult;
 
+/* Who we are, to a server that asks. Borrowed by those who get it. */
+typedef struct _ObkTlsIdentity
+{
+  CERTCertificate *certificate;
+  SECKEYPrivateKey *key;
+  gboolean without_pss; /* it signs by PKCS #1 v1.5 alone, which TLS 1.3 has no use for */
+  gboolean asked_for;   /* set by TLS: a server has asked, and got it */
+} ObkTlsIdentity;
+
 /**
  * obk_tls_new:
  * @fd: connected and non-blocking; borrowed, and outlives this
  * @server_name: what is sent as SNI and verified
+ * @identity: (nullable): outlives this
  * @error: OBK_ERROR_TLS_FAILED
  *
  * TLS 1.2 and 1.3 within what the system's crypto policy allows. No session is resumed: with connections kept alive it
  * would save little, and a resumed one would not be held against the trust that is in force by then.
  */
-ObkTls *obk_tls_new (int fd, const char *server_name, ObkCaBundle *trusted, GError **error);
+ObkTls *obk_tls_new (int fd, const char *server_name, ObkCaBundle *trusted, ObkTlsIdentity *identity, GError **error);
 void obk_tls_free (ObkTls *tls); /* tells the server, if that can be done at once */
 
 /* Go on with the handshake. Never %OBK_TLS_END. @error: OBK_ERROR_TLS_FAILED, OBK_ERROR_CONNECTION_FAILED */

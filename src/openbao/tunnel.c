@@ -115,6 +115,14 @@ obk_tunnel_ca_expires_unix (const ObkTunnel *tunnel)
   return obk_ca_bundle_expires_unix (obk_trust_bundle (tunnel->shared.trust));
 }
 
+void
+obk_tunnel_set_identity (ObkTunnel *tunnel, struct _ObkTlsIdentity *identity)
+{
+  g_return_if_fail (tunnel != NULL);
+
+  tunnel->shared.identity = identity;
+}
+
 const char *
 obk_tunnel_socket_path (const ObkTunnel *tunnel)
 {

@@ -28,6 +28,9 @@ void obk_tunnel_free (ObkTunnel *tunnel); /* after all that uses it */
 /* Returns: when the authority in use runs out (obk_ca_bundle_expires_unix()) */
 gint64 obk_tunnel_ca_expires_unix (const ObkTunnel *tunnel);
 
+/* Who connections from now on are, to a server that asks (tls.h). @identity: (nullable): outlives the tunnel */
+void obk_tunnel_set_identity (ObkTunnel *tunnel, struct _ObkTlsIdentity *identity);
+
 /* Where curl connects to. */
 const char *obk_tunnel_socket_path (const ObkTunnel *tunnel);
 

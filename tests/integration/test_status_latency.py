@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Status while OpenBao hangs and 64 Decrypts wait for it: from memory, at once. Runs alone."""
+"""Status while OpenBao hangs and 64 Decrypts wait for it, and while a PKCS#11 token does: from memory, at once. Runs
+alone."""
 
 import time
 
 from rig.audit import AuditLog
+from rig.pki import write_private
+from rig.process import wait_until
+from rig.token import Faults, Token, by_labels, cert_overrides, enable_cert_auth, issue_client, new_key
 
 LIMIT = 0.005  # seconds, of the 99th percentile
 CALLS = 500
@@ -40,3 +44,26 @@ def test_status_does_not_wait(make_provider, tenant, openbao):
         openbao.process.thaw()
     assert [call.result().plaintext for call in calls] == [b"text"] * 64
     assert [request["path"] for request in audit.requests(mark)] == [f"{tenant.mount}/decrypt/{tenant.key}"] * 64
+
+
+def test_status_does_not_wait_for_a_token(make_provider, tenant, authority, directory):
+    """Half a minute for a signature."""
+    enable_cert_auth(tenant, authority, token_ttl="60s")
+    token, faults, key = Token(directory / "token"), Faults(directory), new_key("P-256")
+    token.add_key(key)
+    certificate = write_private(token.directory / "client.pem", issue_client(authority, key.public_key()))
+    provider = make_provider(tenant, **{
+        **cert_overrides(**by_labels(token, certificate, faults.module)),
+        "auth.loginBeforeTokenExpiry": "57s", "auth.tokenRenewalIncrement": "58s", "auth.loginTimeout": "30s"})
+    provider.start(wait="healthy", environment={**token.environment, **faults.environment})
+    client = provider.client()
+    client.encrypt(b"text")
+    faults.tell("sleep=C_Sign:30")
+    before = faults.count("C_Sign")
+    wait_until(lambda: faults.count("C_Sign") > before, 10, "the token is asked for a signature")
+    assert min(percentile(client) for _ in range(3)) < LIMIT
+    started = time.perf_counter()
+    client.encrypt(b"text")
+    assert time.perf_counter() - started < 0.25
+    assert faults.count("C_Sign") == before + 1
+    assert not provider.records("auth.renewal")

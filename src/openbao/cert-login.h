@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The login with a certificate whose key is in a PKCS#11 token. */
+#pragma once
+
+#include "base/poller.h"
+#include "openbao/cert-signer.h"
+#include "openbao/client.h"
+#include "openbao/credential.h"
+
+G_BEGIN_DECLS
+
+/* Copied. */
+typedef struct
+{
+  const char *mount_path;   /* of the auth method */
+  const char *name;         /* the role; "" lets OpenBao choose by the certificate */
+  const char *ca_cert_file; /* as for obk_tunnel_new() */
+  gboolean fips;
+  ObkClientOptions client; /* where to */
+  ObkCertSignerOptions signer;
+} ObkCertLoginOptions;
+
+/**
+ * obk_cert_login_new:
+ * @poller: of the main context; borrowed, outlives this
+ * @error: OBK_ERROR_CONFIG_INVALID, OBK_ERROR_FILE
+ *
+ * A token may take seconds to sign, or forever. So each login and each renewal has a thread and connections of its own:
+ * nobody else waits for the token, and other connections present no certificate. A thread that does not come back is
+ * left alone; until it does, no other one is sent after it. Files that are used are watched.
+ */
+ObkCredential *obk_cert_login_new (ObkPoller *poller, const ObkCertLoginOptions *options, GError **error);
+
+/* At the end of the process. Returns: whether all those threads have ended, @patience_us being the time they get: if
+ * not, what exit() does to libraries would happen under their feet. */
+gboolean obk_cert_login_wait_for_threads (gint64 patience_us);
+
+G_END_DECLS

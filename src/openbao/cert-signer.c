@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Our certificate and the key that belongs to it, out of a PKCS#11 token: found, checked, and ready for TLS. */
+#include "openbao/cert-signer.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/safe-file.h"
+#include "config/pkcs11-uri.h"
+#include "openbao/nss-key.h"
+#include "openbao/pin.h"
+
+#include <pk11pub.h>
+
+#include <string.h>
+
+#define PROBE_BYTES 32 /* taken for a SHA-256 hash */
+
+struct _ObkCertSigner
+{
+  char *certificate_path; /* %NULL: the token's own */
+  char *pin_path;         /* %NULL: none */
+  ObkClientChainRules rules;
+  ObkPkcs11 *pkcs11;
+  ObkPinGuard guard;
+  gint64 expires_unix;
+
+  /* since the token was opened */
+  ObkPkcs11Session *session;
+  gboolean logged_in;
+  ObkClientChain *chain;
+  ObkNssKey *key;
+  ObkTlsIdentity identity;
+  gboolean failed; /* some step did */
+  GError *sign_failure;
+  gint signing; /* atomic */
+};
+
+G_GNUC_PRINTF (2, 3)
+static gboolean
+refuse (GError **error, const char *format, ...)
+{
+  va_list arguments;
+
+  va_start (arguments, format);
+  if (error != NULL)
+    *error = g_error_new_valist (OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, format, arguments);
+  va_end (arguments);
+  return FALSE;
+}
+
+/* --- life --- */
+
+/* @path: (out) (transfer full): %NULL when there is no @reference */
+static gboolean
+resolve (const char *reference, char **path, GError **error)
+{
+  *path = reference != NULL && reference[0] != '\0' ? obk_credential_path (reference, error) : NULL;
+  return *path != NULL || reference == NULL || reference[0] == '\0';
+}
+
+ObkCertSigner *
+obk_cert_signer_new (const ObkCertSignerOptions *options, GError **error)
+{
+  g_autoptr (ObkCertSigner) signer = NULL;
+  g_autofree char *pin_source = NULL;
+
+  g_return_val_if_fail (options != NULL, NULL);
+
+  signer = g_new0 (ObkCertSigner, 1);
+  signer->rules = options->rules;
+  pin_source = options->place.uri[0] != '\0' ? obk_pkcs11_uri_get (options->place.uri, "pin-source") : NULL;
+  signer->pkcs11 = obk_pkcs11_new (&options->place, error);
+  if (signer->pkcs11 == NULL || !resolve (options->certificate_file, &signer->certificate_path, error)
+      || !resolve (pin_source != NULL ? pin_source : options->pin_file, &signer->pin_path, error))
+    return NULL;
+  return g_steal_pointer (&signer);
+}
+
+void
+obk_cert_signer_close (ObkCertSigner *signer)
+{
+  g_clear_pointer (&signer->key, obk_nss_key_free);
+  signer->identity = (ObkTlsIdentity){ .certificate = NULL };
+  g_clear_pointer (&signer->chain, obk_client_chain_free);
+  g_clear_pointer (&signer->session, obk_pkcs11_session_free);
+  signer->logged_in = FALSE;
+  /* Some modules see a token that has come, or come back, only from their start. */
+  if (signer->failed || signer->sign_failure != NULL)
+    obk_pkcs11_unload (signer->pkcs11);
+  signer->failed = FALSE;
+  g_clear_error (&signer->sign_failure);
+}
+
+void
+obk_cert_signer_free (ObkCertSigner *signer)
+{
+  if (signer == NULL)
+    return;
+  if (signer->pkcs11 != NULL)
+    obk_cert_signer_close (signer);
+  g_clear_pointer (&signer->pkcs11, obk_pkcs11_free);
+  obk_pin_guard_clear (&signer->guard);
+  g_free (signer->certificate_path);
+  g_free (signer->pin_path);
+  g_free (signer);
+}
+
+/* --- token --- */
+
+gboolean
+obk_cert_signer_open_token (ObkCertSigner *signer, GError **error)
+{
+  if (signer->session == NULL)
+    signer->session = obk_pkcs11_open (signer->pkcs11, error);
+  signer->failed = signer->failed || signer->session == NULL;
+  return signer->session != NULL;
+}
+
+/* Whether @pin may be tried at all. */
+static gboolean
+may_try (ObkCertSigner *signer, ObkSecret *pin, GError **error)
+{
+  const char *token = obk_pkcs11_session_token (signer->session);
+  guint state = obk_pkcs11_session_pin_state (signer->session);
+
+  if ((state & OBK_PIN_LOCKED) != 0)
+    return refuse (error, "the PIN of the %s is locked; it has to be unlocked with its own tools", token);
+  if (obk_pin_guard_knows (&signer->guard, token, pin))
+    return refuse (error,
+                   "the %s has refused the PIN; it is not tried again, since tokens lock, until the PIN file \"%s\" "
+                   "holds another one, or a reload",
+                   token, signer->pin_path);
+  if ((state & OBK_PIN_LAST_TRY) != 0 && signer->guard.refused == NULL)
+    return refuse (error,
+                   "the PIN is not tried: the %s is locked by one more wrong one; log in to it once with another "
+                   "tool, which ends that",
+                   token);
+  return TRUE;
+}
+
+static gboolean
+try_pin (ObkCertSigner *signer, ObkSecret *pin, GError **error)
+{
+  const char *token = obk_pkcs11_session_token (signer->session);
+  gboolean refused = FALSE;
+
+  if (obk_pkcs11_session_log_in (signer->session, pin, &refused, error))
+    {
+      obk_pin_guard_clear (&signer->guard);
+      return TRUE;
+    }
+  if (refused)
+    {
+      obk_pin_guard_remember (&signer->guard, token, pin);
+      g_prefix_error (error,
+                      "the %s has refused the PIN, which is not tried again until the PIN file \"%s\" holds another "
+                      "one, or a reload: ",
+                      token, signer->pin_path);
+    }
+  return FALSE;
+}
+
+static gboolean
+log_in (ObkCertSigner *signer, GError **error)
+{
+  g_autoptr (ObkSecret) pin = NULL;
+
+  if (signer->logged_in)
+    return TRUE;
+  if (signer->pin_path == NULL)
+    return (obk_pkcs11_session_pin_state (signer->session) & OBK_PIN_NOT_NEEDED) != 0
+           || refuse (error, "the %s wants a PIN; name a pinFile, or a pin-source in the uri",
+                      obk_pkcs11_session_token (signer->session));
+  pin = obk_pin_read (signer->pin_path, error);
+  signer->logged_in = pin != NULL && may_try (signer, pin, error) && try_pin (signer, pin, error);
+  return signer->logged_in;
+}
+
+/* --- certificates --- */
+
+static ObkClientChain *
+read_file (const char *path, GError **error)
+{
+  g_autoptr (GError) cause = NULL;
+  g_autoptr (ObkSecret) pem = obk_safe_file_read (path, OBK_FILE_MASK_PRIVATE, OBK_CLIENT_CHAIN_MAX_BYTES, &cause);
+  ObkClientChain *chain = NULL;
+
+  if (pem == NULL)
+    {
+      refuse (error, "certificate file: %s", cause->message);
+      return NULL;
+    }
+  chain = obk_client_chain_new_pem (obk_secret_data (pem), obk_secret_length (pem), error);
+  if (chain == NULL)
+    g_prefix_error (error, "certificate file \"%s\": ", path);
+  return chain;
+}
+
+/* Certificates are for all to see in most tokens, and behind the PIN in some. */
+static ObkClientChain *
+read_token (ObkCertSigner *signer, GError **error)
+{
+  g_autoptr (GPtrArray) certificates = NULL;
+  ObkClientChain *chain = NULL;
+
+  if (!obk_cert_signer_open_token (signer, error))
+    return NULL;
+  certificates = obk_pkcs11_session_certificates (signer->session, NULL);
+  if (certificates == NULL)
+    {
+      if (!log_in (signer, error) || !obk_pkcs11_session_find_key (signer->session, error))
+        return NULL;
+      certificates = obk_pkcs11_session_certificates (signer->session, error);
+      if (certificates == NULL)
+        return NULL;
+    }
+  chain = obk_client_chain_new_der (certificates, error);
+  if (chain == NULL)
+    g_prefix_error (error, "%s: ", obk_pkcs11_session_token (signer->session));
+  return chain;
+}
+
+gboolean
+obk_cert_signer_load_chain (ObkCertSigner *signer, GError **error)
+{
+  if (signer->chain != NULL)
+    return TRUE;
+  signer->expires_unix = 0;
+  signer->chain
+      = signer->certificate_path != NULL ? read_file (signer->certificate_path, error) : read_token (signer, error);
+  if (signer->chain != NULL)
+    signer->expires_unix = obk_client_chain_expires_unix (signer->chain);
+  if (signer->chain != NULL && obk_client_chain_check (signer->chain, &signer->rules, obk_clock_unix (), error))
+    return TRUE;
+  g_clear_pointer (&signer->chain, obk_client_chain_free);
+  signer->failed = TRUE;
+  return FALSE;
+}
+
+/* --- key --- */
+
+static gboolean
+sign (gulong mechanism, gconstpointer parameter, gsize parameter_length, const guint8 *data, gsize length,
+      guint8 *signature, gsize *signature_length, gpointer user_data)
+{
+  ObkCertSigner *signer = user_data;
+  gboolean ok = FALSE;
+
+  g_clear_error (&signer->sign_failure);
+  g_atomic_int_set (&signer->signing, TRUE);
+  ok = obk_pkcs11_session_sign (signer->session, mechanism, parameter, parameter_length, data, length, signature,
+                                signature_length, &signer->sign_failure);
+  g_atomic_int_set (&signer->signing, FALSE);
+  return ok;
+}
+
+/* How NSS will want it in TLS: RSASSA-PSS, or its older form for tokens that know no other. */
+static CK_MECHANISM_TYPE
+choose_mechanism (ObkCertSigner *signer, GError **error)
+{
+  static const CK_MECHANISM_TYPE of_rsa[] = { CKM_RSA_PKCS_PSS, CKM_RSA_PKCS, CKM_INVALID_MECHANISM };
+  static const CK_MECHANISM_TYPE of_ec[] = { CKM_ECDSA, CKM_INVALID_MECHANISM };
+  gboolean is_ec = SECKEY_GetPublicKeyType (obk_client_chain_public_key (signer->chain)) == ecKey;
+  const CK_MECHANISM_TYPE *mechanism = is_ec ? of_ec : of_rsa;
+
+  while (*mechanism != CKM_INVALID_MECHANISM && !obk_pkcs11_session_has_mechanism (signer->session, *mechanism))
+    mechanism++;
+  if (*mechanism == CKM_INVALID_MECHANISM)
+    refuse (error, "the %s cannot sign %s", obk_pkcs11_session_token (signer->session),
+            is_ec ? "by CKM_ECDSA" : "by CKM_RSA_PKCS_PSS or CKM_RSA_PKCS");
+  return *mechanism;
+}
+
+/* A signature of random bytes, the way that TLS will take. */
+static gboolean
+probe (ObkCertSigner *signer, CK_MECHANISM_TYPE mechanism, GError **error)
+{
+  static const guint8 sha256_prefix[] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+                                          0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20 }; /* RFC 8017, 9.2 */
+  CK_RSA_PKCS_PSS_PARAMS pss = { CKM_SHA256, CKG_MGF1_SHA256, PROBE_BYTES };
+  SECItem parameter = { siBuffer, (unsigned char *)&pss, sizeof pss };
+  SECItem *parameters = mechanism == CKM_RSA_PKCS_PSS ? &parameter : NULL;
+  guint8 text[sizeof sha256_prefix + PROBE_BYTES], made[OBK_NSS_SIGNATURE_MAX_BYTES];
+  SECItem hash = { siBuffer, text + sizeof sha256_prefix, PROBE_BYTES };
+  SECItem signature = { siBuffer, made, sizeof made };
+
+  memcpy (text, sha256_prefix, sizeof sha256_prefix);
+  PK11_GenerateRandom (hash.data, PROBE_BYTES);
+  if (mechanism == CKM_RSA_PKCS)
+    hash = (SECItem){ siBuffer, text, sizeof text };
+  if (PK11_SignWithMechanism (signer->identity.key, mechanism, parameters, &signature, &hash) != SECSuccess)
+    {
+      if (signer->sign_failure == NULL)
+        return refuse (error, "the key in the %s cannot sign", obk_pkcs11_session_token (signer->session));
+      if (error != NULL)
+        *error = g_error_copy (signer->sign_failure);
+      return FALSE;
+    }
+  return PK11_VerifyWithMechanism (obk_client_chain_public_key (signer->chain), mechanism, parameters, &signature,
+                                   &hash, NULL)
+             == SECSuccess
+         || refuse (error, "the key in the %s does not belong to the certificate: its signature does not verify",
+                    obk_pkcs11_session_token (signer->session));
+}
+
+static gboolean
+open_key (ObkCertSigner *signer, GError **error)
+{
+  CK_MECHANISM_TYPE mechanism = CKM_INVALID_MECHANISM;
+
+  if (!obk_cert_signer_load_chain (signer, error) || !obk_cert_signer_open_token (signer, error)
+      || !log_in (signer, error) || !obk_pkcs11_session_find_key (signer->session, error))
+    return FALSE;
+  mechanism = choose_mechanism (signer, error);
+  if (mechanism == CKM_INVALID_MECHANISM)
+    return FALSE;
+  signer->key = obk_nss_key_new (obk_client_chain_public_key (signer->chain), sign, signer, error);
+  if (signer->key == NULL)
+    return FALSE;
+  signer->identity = (ObkTlsIdentity){
+    .certificate = obk_client_chain_certificate (signer->chain),
+    .key = obk_nss_key_private (signer->key),
+    .without_pss = mechanism == CKM_RSA_PKCS,
+  };
+  return probe (signer, mechanism, error);
+}
+
+gboolean
+obk_cert_signer_open_key (ObkCertSigner *signer, GError **error)
+{
+  if (signer->key == NULL && !open_key (signer, error))
+    signer->failed = TRUE;
+  return !signer->failed;
+}
+
+ObkTlsIdentity *
+obk_cert_signer_identity (ObkCertSigner *signer)
+{
+  return &signer->identity;
+}
+
+gboolean
+obk_cert_signer_is_signing (const ObkCertSigner *signer)
+{
+  return g_atomic_int_get (&signer->signing) != 0;
+}
+
+const GError *
+obk_cert_signer_failure (const ObkCertSigner *signer)
+{
+  return signer->sign_failure;
+}
+
+/* --- what is told of it --- */
+
+char *
+obk_cert_signer_describe_token (const ObkCertSigner *signer)
+{
+  return signer->session != NULL ? g_strdup (obk_pkcs11_session_token (signer->session)) : NULL;
+}
+
+char *
+obk_cert_signer_describe_chain (const ObkCertSigner *signer)
+{
+  return signer->chain != NULL ? obk_client_chain_describe (signer->chain) : NULL;
+}
+
+gint64
+obk_cert_signer_expires_unix (const ObkCertSigner *signer)
+{
+  return signer->expires_unix;
+}
+
+const char *
+obk_cert_signer_certificate_path (const ObkCertSigner *signer)
+{
+  return signer->certificate_path;
+}
+
+const char *
+obk_cert_signer_pin_path (const ObkCertSigner *signer)
+{
+  return signer->pin_path;
+}

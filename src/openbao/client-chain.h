@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Our own certificate and its issuers, and whether a server could accept it. */
+#pragma once
+
+#include <glib.h>
+
+#include "openbao/nss.h"
+
+#include <keyhi.h>
+
+G_BEGIN_DECLS
+
+#define OBK_CLIENT_CHAIN_MAX_BYTES (256 * 1024)
+
+/* Immutable. As long as it lives NSS finds the issuers, too. NSS must have been started. */
+typedef struct _ObkClientChain ObkClientChain;
+
+/* All fail with OBK_ERROR_CREDENTIAL_INVALID. */
+
+/* @pem: ours first, then its issuers; other text between them is passed over */
+ObkClientChain *obk_client_chain_new_pem (const char *pem, gsize length, GError **error);
+
+/* @certificates: (element-type GBytes): DER, in the same order */
+ObkClientChain *obk_client_chain_new_der (GPtrArray *certificates, GError **error);
+void obk_client_chain_free (ObkClientChain *chain);
+
+typedef struct
+{
+  gint64 min_remaining_ttl_us; /* it must be valid for longer than that */
+  gint64 clock_skew_leeway_us; /* it may begin that far in the future */
+} ObkClientChainRules;
+
+/**
+ * obk_client_chain_check:
+ * @now_unix: the system clock
+ *
+ * Validity, use as a client, no signature by MD5 or SHA-1, and a key that we can use: RSA of 2048 to 4096 bits, P-256,
+ * P-384. Source: spec openbao.md, "Certificate with its key in a PKCS#11 token".
+ */
+gboolean obk_client_chain_check (const ObkClientChain *chain, const ObkClientChainRules *rules, gint64 now_unix,
+                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Returns: (transfer none): ours */
+CERTCertificate *obk_client_chain_certificate (const ObkClientChain *chain);
+
+/* Returns: (transfer none): its key */
+SECKEYPublicKey *obk_client_chain_public_key (const ObkClientChain *chain);
+
+/* When the first of them runs out, Unix seconds. */
+gint64 obk_client_chain_expires_unix (const ObkClientChain *chain);
+
+/* Returns: (transfer full): "\"CN=name\" with an RSA key of 2048 bits", for people */
+char *obk_client_chain_describe (const ObkClientChain *chain);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkClientChain, obk_client_chain_free)
+
+G_END_DECLS

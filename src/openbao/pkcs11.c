@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A session with the token that has the private key: PIN, key, certificates, signatures. */
+#include "openbao/pkcs11.h"
+
+#include "base/error.h"
+#include "openbao/pkcs11-slot.h"
+
+#include <string.h>
+
+#define MAX_CERTIFICATE_BYTES (64 * 1024)
+#define MAX_CERTIFICATES 8 /* of a chain */
+#define MAX_ID_BYTES 256
+
+struct _ObkPkcs11Session
+{
+  ObkPkcs11 *pkcs11;
+  ObkPkcs11Slot slot;
+  CK_SESSION_HANDLE handle;
+  char *token;
+  ObkSecret *pin;
+  CK_OBJECT_HANDLE key;
+  gboolean pin_each_time; /* CKA_ALWAYS_AUTHENTICATE */
+};
+
+G_GNUC_PRINTF (2, 3)
+static gboolean
+refuse (GError **error, const char *format, ...)
+{
+  va_list arguments;
+
+  va_start (arguments, format);
+  if (error != NULL)
+    *error = g_error_new_valist (OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, format, arguments);
+  va_end (arguments);
+  return FALSE;
+}
+
+/* --- life --- */
+
+static char *
+describe (const CK_TOKEN_INFO *token)
+{
+  g_autofree char *label = g_strndup ((const char *)token->label, p11_kit_space_strlen (token->label, 32));
+  g_autofree char *serial
+      = g_strndup ((const char *)token->serialNumber, p11_kit_space_strlen (token->serialNumber, 16));
+
+  return g_strdup_printf ("token \"%s\", serial \"%s\"", label, serial);
+}
+
+ObkPkcs11Session *
+obk_pkcs11_open (ObkPkcs11 *pkcs11, GError **error)
+{
+  g_autofree ObkPkcs11Session *session = g_new0 (ObkPkcs11Session, 1);
+  CK_RV rv = CKR_OK;
+
+  g_return_val_if_fail (pkcs11 != NULL, NULL);
+
+  session->pkcs11 = pkcs11;
+  if (!obk_pkcs11_find_slot (pkcs11, &session->slot, error))
+    return NULL;
+  rv = session->slot.module->C_OpenSession (session->slot.id, CKF_SERIAL_SESSION, NULL, NULL, &session->handle);
+  if (rv != CKR_OK)
+    {
+      obk_pkcs11_fail (error, "open a session with the PKCS#11 token", rv);
+      return NULL;
+    }
+  session->token = describe (&session->slot.token);
+  return g_steal_pointer (&session);
+}
+
+void
+obk_pkcs11_session_free (ObkPkcs11Session *session)
+{
+  if (session == NULL)
+    return;
+  session->slot.module->C_CloseSession (session->handle);
+  g_clear_pointer (&session->pin, obk_secret_unref);
+  g_free (session->token);
+  g_free (session);
+}
+
+const char *
+obk_pkcs11_session_token (const ObkPkcs11Session *session)
+{
+  return session->token;
+}
+
+/* --- PIN --- */
+
+guint
+obk_pkcs11_session_pin_state (const ObkPkcs11Session *session)
+{
+  CK_FLAGS flags = session->slot.token.flags;
+
+  return ((flags & CKF_LOGIN_REQUIRED) == 0 ? OBK_PIN_NOT_NEEDED : 0)
+         | ((flags & CKF_USER_PIN_LOCKED) != 0 ? OBK_PIN_LOCKED : 0)
+         | ((flags & CKF_USER_PIN_FINAL_TRY) != 0 ? OBK_PIN_LAST_TRY : 0);
+}
+
+/* Whether the token has counted a try. Some say no more than that something went wrong. */
+static gboolean
+was_refused (ObkPkcs11Session *session, CK_RV rv)
+{
+  const CK_FLAGS counted = CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_LOCKED;
+  CK_FLAGS before = session->slot.token.flags & counted;
+  CK_TOKEN_INFO token;
+
+  switch (rv)
+    {
+    case CKR_PIN_INCORRECT:
+    case CKR_PIN_INVALID:
+    case CKR_PIN_LEN_RANGE:
+    case CKR_PIN_EXPIRED:
+    case CKR_PIN_LOCKED:
+    case CKR_USER_PIN_NOT_INITIALIZED:
+      return TRUE;
+    default:
+      return session->slot.module->C_GetTokenInfo (session->slot.id, &token) == CKR_OK
+             && (token.flags & counted & ~before) != 0;
+    }
+}
+
+gboolean
+obk_pkcs11_session_log_in (ObkPkcs11Session *session, ObkSecret *pin, gboolean *refused, GError **error)
+{
+  CK_RV rv = session->slot.module->C_Login (session->handle, CKU_USER, (unsigned char *)obk_secret_data (pin),
+                                            obk_secret_length (pin));
+
+  *refused = FALSE;
+  if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
+    {
+      session->pin = obk_secret_ref (pin);
+      return TRUE;
+    }
+  *refused = was_refused (session, rv);
+  return obk_pkcs11_fail (error, "log in to the PKCS#11 token", rv);
+}
+
+/* --- objects --- */
+
+/* Returns: how many there are, at most @max */
+static gboolean
+find_objects (ObkPkcs11Session *session, CK_ATTRIBUTE *wanted, CK_ULONG n, CK_OBJECT_HANDLE *found, CK_ULONG max,
+              CK_ULONG *n_found, GError **error)
+{
+  CK_FUNCTION_LIST *module = session->slot.module;
+  CK_RV rv = module->C_FindObjectsInit (session->handle, wanted, n);
+
+  if (rv == CKR_OK)
+    {
+      rv = module->C_FindObjects (session->handle, found, max, n_found);
+      module->C_FindObjectsFinal (session->handle);
+    }
+  return rv == CKR_OK || obk_pkcs11_fail (error, "look through the PKCS#11 token", rv);
+}
+
+/* Returns: (transfer full) (nullable): %NULL when it has none, or one that is too long */
+static GBytes *
+get_attribute (ObkPkcs11Session *session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, gsize max)
+{
+  CK_ATTRIBUTE attribute = { type, NULL, 0 };
+  g_autofree guint8 *value = NULL;
+
+  if (session->slot.module->C_GetAttributeValue (session->handle, object, &attribute, 1) != CKR_OK
+      || attribute.ulValueLen == 0 || attribute.ulValueLen > max)
+    return NULL;
+  value = g_malloc (attribute.ulValueLen);
+  attribute.pValue = value;
+  if (session->slot.module->C_GetAttributeValue (session->handle, object, &attribute, 1) != CKR_OK
+      || attribute.ulValueLen == 0 || attribute.ulValueLen > max)
+    return NULL;
+  return g_bytes_new_take (g_steal_pointer (&value), attribute.ulValueLen);
+}
+
+gboolean
+obk_pkcs11_session_find_key (ObkPkcs11Session *session, GError **error)
+{
+  CK_ULONG n_wanted = 0;
+  CK_ATTRIBUTE *wanted = p11_kit_uri_get_attributes (obk_pkcs11_uri (session->pkcs11), &n_wanted);
+  CK_OBJECT_HANDLE found[2];
+  CK_ULONG n = 0;
+  g_autoptr (GBytes) each_time = NULL;
+
+  if (!find_objects (session, wanted, n_wanted, found, G_N_ELEMENTS (found), &n, error))
+    return FALSE;
+  if (n != 1)
+    return refuse (error,
+                   n == 0 ? "the %s has no private key that fits the configuration"
+                          : "the %s has several private keys that fit the configuration; a uri can tell them "
+                            "apart by id",
+                   session->token);
+  session->key = found[0];
+  each_time = get_attribute (session, found[0], CKA_ALWAYS_AUTHENTICATE, sizeof (CK_BBOOL));
+  session->pin_each_time = each_time != NULL && *(const CK_BBOOL *)g_bytes_get_data (each_time, NULL) != CK_FALSE;
+  return TRUE;
+}
+
+/* The certificates with that attribute. Returns: (transfer full) (nullable): the first one's DER */
+static CK_OBJECT_HANDLE
+find_certificate (ObkPkcs11Session *session, CK_ATTRIBUTE_TYPE type, GBytes *value)
+{
+  CK_OBJECT_CLASS class = CKO_CERTIFICATE;
+  CK_CERTIFICATE_TYPE x509 = CKC_X_509;
+  CK_ATTRIBUTE wanted[] = {
+    { CKA_CLASS, &class, sizeof class },
+    { CKA_CERTIFICATE_TYPE, &x509, sizeof x509 },
+    { type, (gpointer)g_bytes_get_data (value, NULL), g_bytes_get_size (value) },
+  };
+  CK_OBJECT_HANDLE found = CK_INVALID_HANDLE;
+  CK_ULONG n = 0;
+
+  return find_objects (session, wanted, G_N_ELEMENTS (wanted), &found, 1, &n, NULL) && n == 1 ? found
+                                                                                              : CK_INVALID_HANDLE;
+}
+
+/* By the key's own id, or as the place has it when the key cannot be seen before the login. */
+static CK_OBJECT_HANDLE
+find_own_certificate (ObkPkcs11Session *session)
+{
+  static const CK_ATTRIBUTE_TYPE types[] = { CKA_ID, CKA_LABEL };
+  CK_OBJECT_HANDLE found = CK_INVALID_HANDLE;
+
+  for (gsize i = 0; found == CK_INVALID_HANDLE && i < G_N_ELEMENTS (types); i++)
+    {
+      const CK_ATTRIBUTE *place = p11_kit_uri_get_attribute (obk_pkcs11_uri (session->pkcs11), types[i]);
+      g_autoptr (GBytes) value = NULL;
+
+      if (session->key != CK_INVALID_HANDLE)
+        value = get_attribute (session, session->key, types[i], MAX_ID_BYTES);
+      else if (place != NULL)
+        value = g_bytes_new (place->pValue, place->ulValueLen);
+      if (value != NULL)
+        found = find_certificate (session, types[i], value);
+    }
+  return found;
+}
+
+GPtrArray *
+obk_pkcs11_session_certificates (ObkPkcs11Session *session, GError **error)
+{
+  g_autoptr (GPtrArray) chain = g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref);
+  CK_OBJECT_HANDLE at = find_own_certificate (session);
+
+  while (at != CK_INVALID_HANDLE && chain->len < MAX_CERTIFICATES)
+    {
+      GBytes *der = get_attribute (session, at, CKA_VALUE, MAX_CERTIFICATE_BYTES);
+      g_autoptr (GBytes) subject = get_attribute (session, at, CKA_SUBJECT, MAX_CERTIFICATE_BYTES);
+      g_autoptr (GBytes) issuer = get_attribute (session, at, CKA_ISSUER, MAX_CERTIFICATE_BYTES);
+
+      if (der == NULL)
+        break;
+      g_ptr_array_add (chain, der);
+      at = issuer == NULL || (subject != NULL && g_bytes_equal (subject, issuer))
+               ? CK_INVALID_HANDLE
+               : find_certificate (session, CKA_SUBJECT, issuer);
+    }
+  if (chain->len > 0)
+    return g_steal_pointer (&chain);
+  refuse (error, "the %s has no certificate for the key; name a certificateFile", session->token);
+  return NULL;
+}
+
+/* --- signatures --- */
+
+gboolean
+obk_pkcs11_session_has_mechanism (ObkPkcs11Session *session, gulong mechanism)
+{
+  CK_MECHANISM_INFO info;
+
+  return session->slot.module->C_GetMechanismInfo (session->slot.id, mechanism, &info) == CKR_OK
+         && (info.flags & CKF_SIGN) != 0;
+}
+
+gboolean
+obk_pkcs11_session_sign (ObkPkcs11Session *session, gulong mechanism, gconstpointer parameter, gsize parameter_length,
+                         const guint8 *data, gsize length, guint8 *signature, gsize *signature_length, GError **error)
+{
+  CK_FUNCTION_LIST *module = session->slot.module;
+  CK_MECHANISM how = { mechanism, (gpointer)parameter, parameter_length };
+  CK_ULONG size = OBK_SIGNATURE_MAX_BYTES;
+  CK_RV rv = module->C_SignInit (session->handle, &how, session->key);
+
+  if (rv == CKR_OK && session->pin_each_time && session->pin != NULL)
+    rv = module->C_Login (session->handle, CKU_CONTEXT_SPECIFIC, (unsigned char *)obk_secret_data (session->pin),
+                          obk_secret_length (session->pin));
+  if (rv == CKR_OK)
+    rv = module->C_Sign (session->handle, (unsigned char *)data, length, signature, &size);
+  *signature_length = rv == CKR_OK ? size : 0;
+  return rv == CKR_OK || obk_pkcs11_fail (error, "sign with the PKCS#11 token", rv);
+}

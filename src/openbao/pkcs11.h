@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A private key in a PKCS#11 token: where it is, a session with its token, signatures. By p11-kit; nothing of NSS. */
+#pragma once
+
+#include <glib.h>
+
+#include "base/secret.h"
+
+G_BEGIN_DECLS
+
+/* As configured: labels, or a URI; "" for what is not given. Without a module all that p11-kit knows are looked at. */
+typedef struct
+{
+  const char *module_path;
+  const char *token_label;
+  const char *key_label;
+  const char *uri; /* RFC 7512 */
+} ObkPkcs11Place;
+
+/**
+ * ObkPkcs11:
+ *
+ * The place and the modules that are loaded for it. Of one thread at a time, and of one session at a time: that is all
+ * of auth.cert.pkcs11.maxSessions that is ever used. All that asks a module waits for it, however long.
+ */
+typedef struct _ObkPkcs11 ObkPkcs11;
+typedef struct _ObkPkcs11Session ObkPkcs11Session;
+
+/* Touches no module yet. @error: OBK_ERROR_CONFIG_INVALID: the URI */
+ObkPkcs11 *obk_pkcs11_new (const ObkPkcs11Place *place, GError **error);
+
+/* What all calls below fail with is OBK_ERROR_CREDENTIAL_INVALID. */
+void obk_pkcs11_free (ObkPkcs11 *pkcs11);
+
+/* Lets go of the modules; the next session loads them anew, which finds tokens that some would not see otherwise. */
+void obk_pkcs11_unload (ObkPkcs11 *pkcs11);
+
+/* Loads the modules unless that has been done, finds the one token that fits, and opens a session with it. */
+ObkPkcs11Session *obk_pkcs11_open (ObkPkcs11 *pkcs11, GError **error);
+void obk_pkcs11_session_free (ObkPkcs11Session *session); /* which logs out */
+
+/* Returns: (transfer none): "label "NAME", serial NUMBER", for people */
+const char *obk_pkcs11_session_token (const ObkPkcs11Session *session);
+
+typedef enum
+{
+  OBK_PIN_NOT_NEEDED = 1 << 0, /* the token asks for none */
+  OBK_PIN_LOCKED = 1 << 1,
+  OBK_PIN_LAST_TRY = 1 << 2 /* one more wrong one locks it */
+} ObkPinState;
+
+/* Returns: a set of ObkPinState */
+guint obk_pkcs11_session_pin_state (const ObkPkcs11Session *session);
+
+/**
+ * obk_pkcs11_session_log_in:
+ * @pin: borrowed until the session ends
+ * @refused: (out): whether the token has looked at it and said no: it must not be tried again
+ *
+ * One try.
+ */
+gboolean obk_pkcs11_session_log_in (ObkPkcs11Session *session, ObkSecret *pin, gboolean *refused,
+                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
+ * obk_pkcs11_session_certificates:
+ *
+ * Returns: (transfer container) (element-type GBytes): the key's certificate and its issuers as far as the token has
+ *   them, DER; at least one
+ */
+GPtrArray *obk_pkcs11_session_certificates (ObkPkcs11Session *session, GError **error);
+
+/* Finds the private key; the session signs with it from then on. */
+gboolean obk_pkcs11_session_find_key (ObkPkcs11Session *session, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Whether the token knows the mechanism (CKM_…). */
+gboolean obk_pkcs11_session_has_mechanism (ObkPkcs11Session *session, gulong mechanism);
+
+#define OBK_SIGNATURE_MAX_BYTES 512 /* of RSA with 4096 bits */
+
+/**
+ * obk_pkcs11_session_sign:
+ * @mechanism: CKM_…
+ * @parameter: (nullable): what belongs to it
+ * @signature: (array length=signature_length): %OBK_SIGNATURE_MAX_BYTES of room
+ */
+gboolean obk_pkcs11_session_sign (ObkPkcs11Session *session, gulong mechanism, gconstpointer parameter,
+                                  gsize parameter_length, const guint8 *data, gsize length, guint8 *signature,
+                                  gsize *signature_length, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkPkcs11, obk_pkcs11_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkPkcs11Session, obk_pkcs11_session_free)
+
+G_END_DECLS

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Login with a certificate whose key is in a PKCS#11 token."""
+
+import os
+import time
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+
+from rig.pki import Authority, write_private
+from rig.provider import run_command
+from rig.token import (PIN, SERVER_AUTH, Faults, Token, by_labels, cert_overrides, enable_cert_auth,
+                       issue_client, new_key)
+
+LOGIN = "auth.login"
+
+
+@pytest.fixture(scope="module")
+def cert_tenant(tenant, authority):
+    enable_cert_auth(tenant, authority)
+    return tenant
+
+
+@pytest.fixture
+def token(directory):
+    return Token(directory / "token")
+
+
+@pytest.fixture
+def faults(directory, token):
+    faults = Faults(directory)
+    faults.environment.update(token.environment)
+    return faults
+
+
+def put_certificate(token, authority, key, **fields):
+    return write_private(token.directory / "client.pem", issue_client(authority, key.public_key(), **fields))
+
+
+def set_up(token, authority, kind="P-256", **fields):
+    """A key in the token and the file with its certificate."""
+    key = new_key(kind)
+    token.add_key(key)
+    return put_certificate(token, authority, key, **fields)
+
+
+def refused(provider, cause, error_class="credential_invalid"):
+    """Waits for a login that failed for that cause."""
+    record = provider.wait_record(LOGIN, status="error", error_class=error_class)[0]
+    assert cause in record["cause"], record["cause"]
+    return record
+
+
+@pytest.mark.parametrize("kind", ["rsa:2048", "rsa:4096", "P-256", "P-384"])
+def test_keys(make_provider, cert_tenant, authority, token, kind):
+    certificate = set_up(token, authority, kind)
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate)))
+    client = provider.start(wait="healthy", environment=token.environment).client()
+    assert client.decrypt(client.decrypt_request(client.encrypt(b"text"))) == b"text"
+    assert provider.records(LOGIN, status="ok", openbao_operation="cert login")
+
+
+def test_uri_through_p11_kit(make_provider, cert_tenant, authority, token):
+    """Modules that p11-kit knows; certificate and PIN file from the URI's token."""
+    key = new_key("P-256")
+    token.add_key(key)
+    token.add_certificate(issue_client(authority, key.public_key()))
+    uri = f"pkcs11:token={token.label};object=key;type=private?pin-source=file:{token.pin_file}"
+    provider = make_provider(cert_tenant, **cert_overrides(uri=uri))
+    provider.start(wait="healthy", environment=token.environment)
+
+
+def test_p11_kit_proxy_by_path(make_provider, cert_tenant, authority, token):
+    certificate = set_up(token, authority, "rsa:2048")
+    proxy = f"/usr/lib/{os.uname().machine}-linux-gnu/p11-kit-proxy.so"
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate, proxy)))
+    provider.start(wait="healthy", environment=token.environment)
+
+
+def test_credentials(make_provider, cert_tenant, authority, token):
+    """Certificate and PIN as systemd's credentials."""
+    certificate = set_up(token, authority)
+    provider = make_provider(cert_tenant, **cert_overrides(
+        **by_labels(token, f"credential:{certificate.name}", pinFile=f"credential:{token.pin_file.name}")))
+    provider.start(wait="healthy",
+                   environment={**token.environment, "CREDENTIALS_DIRECTORY": str(token.directory)})
+
+
+def test_token_without_pss(make_provider, cert_tenant, authority, token, faults):
+    """An RSA key that signs the old way only: TLS 1.2."""
+    certificate = set_up(token, authority, "rsa:2048")
+    faults.tell("no-pss")
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate, faults.module)))
+    provider.start(wait="healthy", environment=faults.environment)
+
+
+def test_commands_log_in_the_same_way(make_provider, cert_tenant, authority, token):
+    certificate = set_up(token, authority)
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate)))
+    provider.start(wait="healthy", environment=token.environment)
+    result = run_command("rotation-plan", "--config", provider.config, env={**os.environ, **token.environment})
+    assert result.returncode == 0, result.stderr
+
+
+def test_renewal(make_provider, tenant, authority, token):
+    """OpenBao binds the token to the certificate: a renewal over any other connection would be refused."""
+    enable_cert_auth(tenant, authority, mount="cert-short", token_ttl="6s")
+    certificate = set_up(token, authority)
+    provider = make_provider(tenant, **{
+        **cert_overrides("cert-short", **by_labels(token, certificate)),
+        "auth.loginBeforeTokenExpiry": "4s", "auth.tokenRenewalIncrement": "6s"})
+    provider.start(wait="healthy", environment=token.environment)
+    provider.wait_record("auth.renewal", status="ok", count=2)
+    assert len(provider.records(LOGIN)) == 1
+
+
+def test_bad_certificates(make_provider, cert_tenant, authority, token):
+    """What must not be used is not; a good one in its place heals at once."""
+    key = new_key("P-256")
+    token.add_key(key)
+    rows = [
+        ("has expired", {"valid_from": -3, "valid_to": -1}),
+        ("is not yet valid", {"valid_from": 1, "valid_to": 3}),
+        ("minRemainingTtl", {"valid_to": 0.02}),
+        ("lacks clientAuth", {"usage": SERVER_AUTH}),
+        ("MD5 or SHA-1", {"algorithm": hashes.SHA1()}),
+    ]
+    certificate = put_certificate(token, authority, key, **rows[0][1])
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate)))
+    provider.start(environment=token.environment)
+    for cause, fields in rows:
+        put_certificate(token, authority, key, **fields)
+        deadline = time.monotonic() + 10
+        while not any(cause in record.get("cause", "") for record in provider.records(LOGIN, status="error")):
+            assert time.monotonic() < deadline, cause
+            time.sleep(0.1)
+    put_certificate(token, authority, new_key("P-256"))
+    provider.wait_record(LOGIN, status="error")
+    deadline = time.monotonic() + 10
+    while "does not belong to the certificate" not in provider.records(LOGIN)[-1].get("cause", ""):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    put_certificate(token, authority, key)
+    started = time.monotonic()
+    provider.wait_healthy()
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("kind, cause", [
+    ("rsa:1024", "cannot be used"), ("P-521", "cannot be used"),
+])
+def test_keys_that_are_refused(make_provider, cert_tenant, authority, token, kind, cause):
+    certificate = set_up(token, authority, kind)
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate)))
+    refused(provider.start(environment=token.environment), cause)
+
+
+def test_certificate_that_openbao_refuses(make_provider, cert_tenant, token, directory):
+    """Of another authority."""
+    certificate = set_up(token, Authority(directory / "other"))
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate)))
+    provider.start(environment=token.environment)
+    record = provider.wait_record(LOGIN, status="error")[0]
+    assert record["error_class"] in ("auth_failed", "openbao_tls_failed"), record
+
+
+def test_wrong_pin_is_tried_once(make_provider, cert_tenant, authority, token, faults):
+    certificate = set_up(token, authority)
+    write_private(token.pin_file, "654321\n")
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate, faults.module)))
+    provider.start(environment=faults.environment)
+    refused(provider, "has refused the PIN")
+    write_private(token.pin_file, "654321\n")  # the same again, as by an agent
+    provider.wait_record(LOGIN, count=3, status="error")
+    assert faults.count("C_Login") == 1
+    assert "not tried again" in provider.records(LOGIN)[-1]["cause"]
+    assert not provider.records() or "654321" not in provider.log_path.read_text()
+    write_private(token.pin_file, PIN + "\n")
+    provider.wait_healthy(5)
+
+
+def test_locked_pin(make_provider, cert_tenant, authority, token, faults):
+    certificate = set_up(token, authority)
+    faults.tell("locks")
+    write_private(token.pin_file, "654321\n")
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate, faults.module)))
+    provider.start(environment=faults.environment)
+    refused(provider, "has refused the PIN")
+    write_private(token.pin_file, PIN + "\n")
+    deadline = time.monotonic() + 10
+    while "is locked" not in provider.records(LOGIN)[-1].get("cause", ""):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert faults.count("C_Login") == 1
+
+
+def test_token_pulled_and_returned(make_provider, cert_tenant, authority, token):
+    """While it is away the OpenBao token serves; when that is refused, and the token is back, a login heals it."""
+    certificate = set_up(token, authority)
+    token.pull()
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate)))
+    provider.start(environment=token.environment)
+    refused(provider, "no PKCS#11 token is there")
+    token.put_back()
+    provider.wait_healthy(40)
+    client = provider.client()
+    token.pull()
+    encrypted = client.encrypt(b"text")
+    assert client.decrypt(client.decrypt_request(encrypted)) == b"text"
+    token.put_back()
+
+
+def test_token_vanishes_while_it_signs(make_provider, cert_tenant, authority, token, faults):
+    certificate = set_up(token, authority)
+    faults.tell("fail=C_Sign")
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate, faults.module)))
+    provider.start(environment=faults.environment)
+    refused(provider, "cannot sign with the PKCS#11 token")
+    faults.tell()
+    provider.wait_healthy(40)
+
+
+def test_slow_token_holds_up_nobody(make_provider, tenant, authority, token, faults):
+    """30 s for a signature: Status and Encrypt do not notice while the OpenBao token lives; neither does the end."""
+    enable_cert_auth(tenant, authority, mount="cert-slow", token_ttl="20s")
+    certificate = set_up(token, authority)
+    provider = make_provider(tenant, **{
+        **cert_overrides("cert-slow", **by_labels(token, certificate, faults.module)),
+        "auth.loginBeforeTokenExpiry": "18s", "auth.tokenRenewalIncrement": "19s", "auth.loginTimeout": "1s"})
+    provider.start(wait="healthy", environment=faults.environment)
+    faults.tell("sleep=C_Sign:30")
+    before = faults.count("C_Sign")
+    deadline = time.monotonic() + 15
+    while faults.count("C_Sign") == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    client = provider.client()
+    started = time.monotonic()
+    for _ in range(50):
+        assert client.status().healthz == "ok"
+        client.encrypt(b"text")
+    assert time.monotonic() - started < 5
+    provider.wait_record("auth.renewal", status="error", error_class="timeout")
+    assert "PKCS#11 token" in provider.records("auth.renewal", status="error")[0]["cause"]
+    assert faults.count("C_Sign") == before + 1  # nobody else was sent after it
+    started = time.monotonic()
+    assert provider.stop() == 0
+    assert time.monotonic() - started < 5
