@@ -99,6 +99,16 @@ install_packages() {
   quietly "installing ${missing[*]}" apt install "${missing[@]}"
 }
 
+# copy_tree TARGET: the files that git knows, as they lie here; all files where this is no clone (a tarball).
+copy_tree() {
+  mkdir -p "$1"
+  if [ -e "$root/.git" ]; then
+    git -c safe.directory="$root" -C "$root" ls-files -z | tar -C "$root" --null -T - -c | tar -C "$1" -x
+  else
+    tar -C "$root" --exclude='./build-*' -c . | tar -C "$1" -x
+  fi
+}
+
 # locked FOLDER COMMAND...: two scripts that want the same build folder take turns.
 locked() {
   local folder=$root/$1 status=0
