@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The package on a machine with systemd: from its installation over its units' promises to its end."""
+
+import os
+import threading
+import time
+
+import grpc
+import pytest
+
+from machine import SERVICE, SOCKET, SOCKET_PATH
+from rig.process import wait_until
+
+OWNERS = """\
+root:openbao-kms 750 /etc/openbao-kms
+root:root 755 /etc/openbao-kms/tls
+openbao-kms:openbao-kms 750 /var/lib/openbao-kms
+openbao-kms:openbao-kms 750 /var/lib/openbao-kms/state
+openbao-kms:openbao-kms-socket 2750 /run/openbao-kms
+"""
+STAT = "stat --format='%U:%G %a %n' "
+CALLS, CALLS_A_SECOND = 5000, 50
+
+
+def owners(machine):
+    return machine.run(STAT + " ".join(line.split()[-1] for line in OWNERS.splitlines()))
+
+
+
+# Installation
+
+def test_installs_without_starting(machine):
+    assert owners(machine) == OWNERS
+    for unit in (SERVICE, SOCKET):
+        assert machine.run(f"systemctl is-enabled {unit}", check=False).strip() == "disabled"
+        assert machine.show(unit, "ActiveState") == "inactive"
+    assert machine.run("id --name --groups openbao-kms").split() == ["openbao-kms", "openbao-kms-socket"]
+    assert machine.run("systemctl --failed --plain --no-legend") == ""
+
+
+def test_is_skipped_until_it_is_configured(machine):
+    machine.run(f"systemctl enable --now {SOCKET} {SERVICE}")
+    for unit in (SERVICE, SOCKET):
+        assert machine.show(unit, "ActiveState") == "inactive"
+        assert machine.show(unit, "ConditionResult") == "no"
+
+
+@pytest.mark.parametrize("unit", [SERVICE, "bao-kms-provider@second.service"])
+def test_sandbox(machine, unit):
+    machine.run(f"systemd-analyze security --no-pager --threshold=15 {unit}")
+    said = machine.run(f"systemd-analyze verify --man=no {unit} {unit.replace('.service', '.socket')} 2>&1")
+    assert "bao-kms-provider" not in said
+
+
+# Serving
+
+def test_three_steps_to_serving(serving):
+    assert serving.run(STAT + SOCKET_PATH).split()[:2] == ["openbao-kms:openbao-kms-socket", "660"]
+    # any member of the socket's group, and nobody else
+    probe = "setpriv --reuid=4321 --clear-groups --regid={} -- bao-kms-provider probe"
+    assert "[fail]" not in serving.run(probe.format("openbao-kms-socket"))
+    assert "[fail]" in serving.run(probe.format("nogroup"), check=False)
+
+    status = serving.run(f"cat /proc/{serving.main_pid()}/status")
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    assert {fields[name].strip() for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+    assert fields["NoNewPrivs"].strip() == "1" and fields["Seccomp"].strip() == "2"
+    assert int(fields["VmLck"].split()[0]) > 0, "secrets are not locked in memory"
+    journal = serving.journal()
+    assert not [line for line in journal.splitlines() if '"level":"warn"' in line or '"level":"error"' in line
+                or line.startswith("warn")], journal
+    seen = serving.run(f"nsenter --target {serving.main_pid()} --mount -- ls /proc/sys/crypto", check=False)
+    assert seen == serving.run("ls /proc/sys/crypto", check=False)  # the kernel's FIPS flag is seen, if there is one
+
+
+def test_without_the_socket_unit(machine, tenant):
+    machine.configure(tenant)
+    machine.run(f"systemctl enable --now {SERVICE}")
+    machine.wait_healthy()
+    assert machine.show(SOCKET, "ActiveState") == "inactive"
+    assert machine.run(STAT + SOCKET_PATH).split()[:2] == ["openbao-kms:openbao-kms-socket", "660"]
+    machine.run(f"systemctl restart {SERVICE}")
+    machine.wait_healthy()
+    machine.run(f"systemctl stop {SERVICE}")
+    assert machine.run("ls -A /run/openbao-kms /run/bao-kms-provider 2>/dev/null", check=False).split() == [
+        "/run/openbao-kms:"]
+    # and on to the socket unit
+    machine.run(f"systemctl start {SOCKET}")
+    machine.wait_healthy()
+
+
+def test_a_call_starts_it(machine, tenant):
+    machine.configure(tenant)
+    machine.run(f"systemctl start {SOCKET}")
+    assert machine.show(SERVICE, "ActiveState") == "inactive"
+    machine.wait_healthy()
+    assert machine.show(SERVICE, "ActiveState") == "active"
+
+
+def test_reload(serving):
+    before = serving.main_pid()
+    with serving.client() as client:
+        encrypted = client.encrypt(b"before")
+        serving.run(f"systemctl reload {SERVICE}")
+        assert client.decrypt(encrypted) == b"before"
+    assert serving.main_pid() == before
+    assert serving.show(SERVICE, "ActiveState") == "active"
+
+
+def test_further_instance(serving, openbao, tenant):
+    serving.configure(tenant, path="/etc/openbao-kms/second.yaml", **{
+        "server.socketPath": "/run/openbao-kms/second/kms.sock",
+        "state.path": "/var/lib/openbao-kms/second/key-registry.json"})
+    unit = "bao-kms-provider@second"
+    serving.run(f"systemctl enable --now {unit}.socket {unit}.service")
+    serving.wait_healthy("/run/openbao-kms/second/kms.sock")
+    assert serving.run(STAT + "/run/openbao-kms/second /var/lib/openbao-kms/second") == (
+        "openbao-kms:openbao-kms-socket 2750 /run/openbao-kms/second\n"
+        "openbao-kms:openbao-kms 750 /var/lib/openbao-kms/second\n")
+    before = serving.main_pid(f"{unit}.service")
+    serving.install(os.environ["OBK_DEB_UPGRADE"])
+    assert serving.main_pid(f"{unit}.service") != before, "an upgrade has left it running"
+    serving.wait_healthy("/run/openbao-kms/second/kms.sock")
+    # without its socket unit as well, on a machine where the directory is not there yet
+    serving.run(f"systemctl stop {unit}.socket {unit}.service && rmdir /run/openbao-kms/second")
+    serving.run(f"systemctl start {unit}.service")
+    serving.wait_healthy("/run/openbao-kms/second/kms.sock")
+
+
+def test_credential(machine, tenant):
+    machine.configure(tenant, **{"auth.jwt.jwtFile": "credential:identity.jwt"})
+    machine.run("install -D -m 0600 /var/lib/openbao-kms/identity.jwt /etc/agent/identity.jwt"
+                " && rm /var/lib/openbao-kms/identity.jwt")
+    machine.drop_in(SERVICE, "[Service]\nLoadCredential=identity.jwt:/etc/agent/identity.jwt\n")
+    machine.run(f"systemctl enable --now {SOCKET} {SERVICE}")
+    machine.wait_healthy()
+
+
+# Failure
+
+def test_watchdog(serving):
+    serving.drop_in(SERVICE, "[Service]\nWatchdogSec=2s\n")
+    serving.run(f"systemctl restart {SERVICE}")
+    serving.wait_healthy()
+    pid = serving.main_pid()
+    serving.run(f"kill -STOP {pid}")
+    started = time.monotonic()
+    serving.wait_healthy(timeout=40)
+    assert serving.main_pid() != pid and serving.show(SERVICE, "NRestarts") == "1"
+    assert time.monotonic() - started < 20
+
+
+def test_a_failed_start_is_retried_for_ever(serving):
+    serving.drop_in(SERVICE, "[Service]\nRestartSec=50ms\nRestartSteps=0\n")
+    config = serving.path("/etc/openbao-kms/config.yaml")
+    good = config.read_text()
+    config.write_text("configVersion: nonsense\n")
+    serving.run(f"systemctl kill --signal=KILL {SERVICE}")
+    wait_until(lambda: int(serving.show(SERVICE, "NRestarts")) > 40, 60, "it is started again and again")
+    assert serving.show(SOCKET, "ActiveState") == "active"
+    # a call that is made meanwhile waits for the configuration to be mended
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(serving.wait_healthy(timeout=40)))
+    waiting.start()
+    time.sleep(1)
+    assert serving.show(SOCKET, "ActiveState") == "active"
+    config.write_text(good)
+    waiting.join()
+    assert answers == [True]
+
+
+def test_reboot(serving):
+    with serving.client() as client:
+        encrypted = client.encrypt(b"before the reboot")
+    serving.shut_down()
+    serving.boot()
+    assert owners(serving) == OWNERS
+    serving.wait_healthy()
+    with serving.client() as client:
+        assert client.decrypt(encrypted) == b"before the reboot"
+
+
+# Upgrade and removal
+
+class Load:
+    """Calls at a steady rate, each as the API server makes it: it waits for a connection, up to 3 s in all."""
+
+    def __init__(self, machine):
+        self.machine = machine
+        self.made, self.lost = 0, []
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        begin = time.monotonic()
+        pending = []
+        with self.machine.client() as client:
+            # Else nothing reads the connection between calls, and its end is seen by a call that has begun on it. The
+            # API server's client always reads.
+            client.channel.subscribe(lambda state: None)
+            encrypted = client.encrypt(b"secret")
+            request = client.decrypt_request(encrypted)
+            for number in range(CALLS):
+                time.sleep(max(0, begin + number / CALLS_A_SECOND - time.monotonic()))
+                call = client.stub.Decrypt.future(request, timeout=3, wait_for_ready=True)
+                pending.append(call)
+                self.made += 1
+            for number, call in enumerate(pending):
+                try:
+                    assert call.result().plaintext == b"secret"
+                except grpc.RpcError as error:
+                    self.lost.append((number, error.code(), error.details()))
+
+
+@pytest.mark.timeout(240)
+def test_upgrade_loses_no_call(serving):
+    inode = serving.run(f"stat --format=%i {SOCKET_PATH}")
+    load = Load(serving)
+    load.thread.start()
+    time.sleep(2)
+    before = serving.main_pid()
+    for package in (os.environ["OBK_DEB_UPGRADE"], os.environ["OBK_DEB"], os.environ["OBK_DEB_UPGRADE"]):
+        serving.install(package)
+        time.sleep(3)
+    assert serving.main_pid() != before
+    for _ in range(5):
+        serving.run(f"systemctl restart {SERVICE}")
+        time.sleep(2)
+    assert load.made < CALLS, "the load has ended before the upgrades"
+    load.thread.join()
+    assert load.made == CALLS and load.lost == []
+    assert serving.run(f"stat --format=%i {SOCKET_PATH}") == inode
+    assert serving.run("dpkg-query --show --showformat='${Version}' bao-kms-provider") == "0.1.1"
+
+
+def test_removal_keeps_and_purge_asks(serving):
+    kept = "/etc/openbao-kms/config.yaml /var/lib/openbao-kms/state/key-registry.json"
+    serving.run("dpkg --remove bao-kms-provider")
+    assert serving.run("pgrep --exact bao-kms-provide", check=False) == ""
+    assert serving.run("ls /run/openbao-kms") == ""
+    serving.run(f"ls {kept}")
+    serving.run("dpkg --purge bao-kms-provider")
+    serving.run(f"ls {kept}")
+    assert serving.run("find /etc/systemd -name 'bao-kms-provider*'; ls /etc/apparmor.d/bao-kms-provider 2>/dev/null",
+                       check=False) == ""
+    # the same machine again, as it was
+    serving.install(os.environ["OBK_DEB"])
+    serving.run(f"systemctl enable --now {SOCKET} {SERVICE}")
+    serving.wait_healthy()
+    serving.run("echo bao-kms-provider bao-kms-provider/purge-data boolean true | debconf-set-selections")
+    serving.run("dpkg --purge bao-kms-provider")
+    assert serving.run("ls -d /etc/openbao-kms /var/lib/openbao-kms 2>/dev/null", check=False) == ""
