@@ -26,6 +26,7 @@ static const ObkCommand *const commands[] = {
   &obk_command_init,
   &obk_command_policy_openbao,
   &obk_command_probe,
+  &obk_command_probe_apiserver,
   &obk_command_recover_state,
   &obk_command_restore_versions,
   &obk_command_retire_versions,
@@ -33,6 +34,7 @@ static const ObkCommand *const commands[] = {
   &obk_command_schema,
   &obk_command_serve,
   &obk_command_status,
+  &obk_command_verify_key,
   &obk_command_verify_rotation,
   &obk_command_version,
 };

@@ -55,6 +55,8 @@ extern const ObkCommand obk_command_retire_versions;
 extern const ObkCommand obk_command_rotation_plan;
 extern const ObkCommand obk_command_schema;
 extern const ObkCommand obk_command_status;
+extern const ObkCommand obk_command_probe_apiserver;
+extern const ObkCommand obk_command_verify_key;
 extern const ObkCommand obk_command_verify_rotation;
 extern const ObkCommand obk_command_version;
 

@@ -6,9 +6,10 @@
 #include "base/log.h"
 #include "base/names.h"
 #include "base/process.h"
+#include "cli/doctor/peer.h"
 #include "cli/doctor/report.h"
 #include "cli/doctor/unit.h"
-#include "cli/doctor/worker.h"
+
 #include "cli/registry-command.h"
 
 #include <glib/gi18n.h>
@@ -96,6 +97,47 @@ say_who (const ObkDoctor *doctor, const char *service, const ObkDoctorStyle *sty
     printf (_ ("Checked as %s\n"), service);
 }
 
+/* An error's own text says what went wrong. */
+static void
+drop_record (const ObkLogRecord *record, gpointer user_data)
+{
+}
+
+static void
+run_as_service (const ObkDoctorOptions *options, int fd)
+{
+  g_auto (ObkDoctor) doctor = { .options = *options };
+  g_autoptr (GPtrArray) reports = g_ptr_array_new_with_free_func ((GDestroyNotify)obk_check_report_free);
+
+  obk_log_set_sink (drop_record, NULL);
+  doctor.units = obk_registry_command_name_units (obk_config_path (options->config_path));
+  for (gsize i = 0; i < obk_n_checks (); i++)
+    {
+      gboolean here = obk_checks[i].place == OBK_CHECK_AS_SERVICE;
+
+      g_ptr_array_add (reports, here ? obk_check_run (i, reports, &doctor) : obk_check_report_new ());
+      if (here && !obk_check_report_send (g_ptr_array_index (reports, i), fd))
+        return;
+    }
+}
+
+/* In a process of its own. */
+static ObkExit
+be_service (const ObkDoctorOptions *options, int fd)
+{
+  g_autoptr (ObkCheckReport) refusal = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (!options->is_root || options->service.uid == 0 || obk_ids_take (&options->service, &error))
+    {
+      run_as_service (options, fd);
+      return OBK_EXIT_OK;
+    }
+  refusal = obk_check_report_new ();
+  obk_check_fail (refusal, "%s", error->message);
+  return obk_check_report_send (refusal, fd) ? OBK_EXIT_OK : OBK_EXIT_FAILED;
+}
+
 /* What this one runs itself needs the configuration, which the service's user may not be able to read. */
 static ObkCheckReport *
 run_here (ObkDoctor *doctor, gsize i, const GPtrArray *reports)
@@ -126,7 +168,7 @@ judge (const GPtrArray *reports)
 }
 
 static ObkExit
-run_checks (ObkDoctor *doctor, ObkDoctorWorker *worker, gboolean json)
+run_checks (ObkDoctor *doctor, ObkCheckPeer *peer, gboolean json)
 {
   g_autoptr (GPtrArray) reports = g_ptr_array_new_with_free_func ((GDestroyNotify)obk_check_report_free);
   g_autofree char *service = obk_ids_describe (&doctor->options.service);
@@ -143,8 +185,7 @@ run_checks (ObkDoctor *doctor, ObkDoctorWorker *worker, gboolean json)
       gboolean here = obk_checks[i].place == OBK_CHECK_AS_CALLER;
       g_autofree char *lines = NULL;
 
-      g_ptr_array_add (reports,
-                       here ? run_here (doctor, i, reports) : obk_doctor_worker_next (worker, obk_checks[i].id));
+      g_ptr_array_add (reports, here ? run_here (doctor, i, reports) : obk_check_peer_next (peer, obk_checks[i].id));
       lines = obk_doctor_report_text (obk_checks[i].id, g_ptr_array_index (reports, i), &style);
       if (!json)
         fputs (lines, stdout);
@@ -168,9 +209,9 @@ static ObkExit
 run (const ObkGlobals *globals)
 {
   g_auto (ObkDoctor) doctor = { .options = { .is_root = FALSE } };
-  g_autoptr (ObkDoctorWorker) worker = NULL;
+  g_autoptr (ObkCheckPeer) peer = NULL;
   g_autoptr (GError) error = NULL;
-  gboolean is_worker = FALSE;
+  int fd = -1;
 
   if (globals->json)
     setlocale (LC_MESSAGES, "C"); /* for programs */
@@ -184,11 +225,11 @@ run (const ObkGlobals *globals)
       obk_command_complain ("--user: %s", error->message);
       return OBK_EXIT_USAGE;
     }
-  worker = obk_doctor_worker_new (&doctor.options, &is_worker, &error);
-  if (is_worker)
-    return OBK_EXIT_OK;
-  if (worker != NULL)
-    return run_checks (&doctor, worker, globals->json);
+  peer = obk_check_peer_start (&fd, &error);
+  if (fd >= 0)
+    return be_service (&doctor.options, fd);
+  if (peer != NULL)
+    return run_checks (&doctor, peer, globals->json);
   obk_command_complain ("%s", error->message);
   return OBK_EXIT_FAILED;
 }

@@ -126,9 +126,8 @@ judge_files (const char *const *paths, ObkCheckReport *report)
   selabel_close (labels);
 }
 
-/* Of who listens; with socket activation systemd has made the socket and given it the domain of what it starts. */
-static char *
-label_of_listener (const char *path)
+char *
+obk_label_of_listener (const char *path)
 {
   struct sockaddr_un address = { .sun_family = AF_UNIX };
   int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -168,7 +167,7 @@ obk_label_judge (const char *const *paths, const char *socket, ObkCheckReport *r
       return;
     }
   judge_files (paths, report);
-  domain = label_of_listener (socket);
+  domain = obk_label_of_listener (socket);
   if (domain != NULL && !has_type (domain, OBK_SELINUX_DOMAIN))
     {
       obk_check_fail (report, _ ("the provider runs as %s, not in %s"), domain, OBK_SELINUX_DOMAIN);

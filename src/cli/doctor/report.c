@@ -2,7 +2,6 @@
 /* How doctor's findings are shown: text for people, JSON for programs, and what it is at meanwhile. */
 #include "cli/doctor/report.h"
 
-#include "base/canonical-json.h"
 #include "base/clock.h"
 
 #include <glib/gi18n.h>
@@ -260,8 +259,8 @@ add_finding (ObkCanonicalJson *json, const ObkCheckFinding *finding)
   obk_canonical_json_end_object (json);
 }
 
-static void
-add_check (ObkCanonicalJson *json, const char *id, const ObkCheckReport *report)
+void
+obk_doctor_report_add_json (ObkCanonicalJson *json, const char *id, const ObkCheckReport *report)
 {
   obk_canonical_json_begin_object (json, NULL);
   obk_canonical_json_string (json, "id", id);
@@ -285,7 +284,7 @@ obk_doctor_report_json (const GPtrArray *reports, const ObkDoctorSummary *summar
   obk_canonical_json_boolean (json, "asService", summary->is_service);
   obk_canonical_json_begin_array (json, "checks");
   for (guint i = 0; i < reports->len; i++)
-    add_check (json, obk_checks[i].id, g_ptr_array_index (reports, i));
+    obk_doctor_report_add_json (json, obk_checks[i].id, g_ptr_array_index (reports, i));
   obk_canonical_json_end_array (json);
   obk_canonical_json_end_object (json);
   return obk_canonical_json_steal (json, NULL);

@@ -4,6 +4,7 @@
 
 #include <glib.h>
 
+#include "base/canonical-json.h"
 #include "cli/doctor/doctor.h"
 
 G_BEGIN_DECLS
@@ -29,6 +30,9 @@ void obk_doctor_style_set_config (ObkDoctorStyle *style, const ObkConfig *config
 char *obk_doctor_report_text (const char *id, const ObkCheckReport *report, const ObkDoctorStyle *style);
 /* Returns: (transfer full): the last line */
 char *obk_doctor_summary_text (const GPtrArray *reports);
+
+/* An element of an array: what one check has found */
+void obk_doctor_report_add_json (ObkCanonicalJson *json, const char *id, const ObkCheckReport *report);
 
 /* What the whole report says of itself. A plain value, everything borrowed. */
 typedef struct

@@ -2,23 +2,18 @@
 /* doctor: the provider that runs, through its socket. */
 #include "cli/doctor/doctor.h"
 
-#include "base/error.h"
 #include "base/names.h"
-#include "kms/client.h"
+#include "cli/doctor/exchange.h"
 
 #include <glib/gi18n.h>
 
 #include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#define TIMEOUT_US (10 * (gint64)G_USEC_PER_SEC)
-#define PLAINTEXT_LENGTH 32
-#define UID "doctor"
 #define SYSTEMD "systemd"
 
 static void
@@ -126,42 +121,6 @@ check_status (ObkDoctor *doctor, ObkCheckReport *report, const ObkKmsStatus *sta
   return FALSE;
 }
 
-static ObkSecret *
-random_plaintext (void)
-{
-  ObkSecret *plaintext = obk_secret_new (PLAINTEXT_LENGTH);
-
-  if (getrandom (obk_secret_writable (plaintext), PLAINTEXT_LENGTH, 0) != PLAINTEXT_LENGTH)
-    g_clear_pointer (&plaintext, obk_secret_unref);
-  else
-    obk_secret_set_length (plaintext, PLAINTEXT_LENGTH);
-  return plaintext;
-}
-
-static gboolean
-there_and_back (ObkKmsClient *client, GError **error)
-{
-  g_autoptr (ObkSecret) plaintext = random_plaintext ();
-  g_autoptr (ObkSecret) back = NULL;
-  g_auto (ObkKmsEncrypted) encrypted = { 0 };
-
-  if (plaintext == NULL)
-    {
-      g_set_error_literal (error, OBK_ERROR, OBK_ERROR_UNKNOWN, "cannot get random bytes");
-      return FALSE;
-    }
-  if (!obk_kms_client_encrypt (client, TIMEOUT_US, plaintext, UID, &encrypted, error))
-    return FALSE;
-  back = obk_kms_client_decrypt (client, TIMEOUT_US, &encrypted, UID, error);
-  if (back == NULL)
-    return FALSE;
-  if (obk_secret_length (back) == PLAINTEXT_LENGTH
-      && memcmp (obk_secret_data (back), obk_secret_data (plaintext), PLAINTEXT_LENGTH) == 0)
-    return TRUE;
-  g_set_error_literal (error, OBK_ERROR, OBK_ERROR_UNKNOWN, _ ("what came back is not what was encrypted"));
-  return FALSE;
-}
-
 static void
 call (ObkDoctor *doctor, ObkCheckReport *report, ObkKmsClient *client)
 {
@@ -169,7 +128,7 @@ call (ObkDoctor *doctor, ObkCheckReport *report, ObkKmsClient *client)
   g_auto (ObkKmsStatus) status = { 0 };
   g_autoptr (GError) error = NULL;
 
-  if (!obk_kms_client_status (client, TIMEOUT_US, &status, &error))
+  if (!obk_kms_client_status (client, OBK_EXCHANGE_TIMEOUT_US, &status, &error))
     {
       obk_check_fail (report, "Status: %s", error->message);
       obk_check_remedy (report, _ ("what listens is no provider, or one that hangs, or it refuses this user "
@@ -179,7 +138,7 @@ call (ObkDoctor *doctor, ObkCheckReport *report, ObkKmsClient *client)
     }
   if (!check_status (doctor, report, &status))
     return;
-  if (there_and_back (client, &error))
+  if (obk_exchange_run (client, &error))
     {
       obk_check_ok (report, _ ("Status ok; 32 bytes encrypted and decrypted through %s"),
                     doctor->config->server.socket_path);
@@ -204,7 +163,7 @@ obk_doctor_status_encrypt (ObkDoctor *doctor, ObkCheckReport *report)
     }
   if (!check_listener (report, path))
     return;
-  client = obk_kms_client_new (path, TIMEOUT_US, &error);
+  client = obk_kms_client_new (path, OBK_EXCHANGE_TIMEOUT_US, &error);
   if (client == NULL)
     refuse_socket (doctor, report, path, error->message);
   else

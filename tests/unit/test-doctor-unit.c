@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/doctor/unit.h"
+
+#include <string.h>
+
+/* As systemd 252 prints them */
+#define SERVICE                                                                                                        \
+  "LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\n"                                    \
+  "Before=multi-user.target shutdown.target kubelet.service\n"                                                         \
+  "After=system.slice network-online.target bao-kms-provider.socket\nNeedDaemonReload=no\nResult=success\n"            \
+  "User=openbao-kms\nMainPID=812\n"
+#define SOCKET                                                                                                         \
+  "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nListen=/run/openbao-kms/kms.sock (Stream)\n"           \
+  "SocketMode=0660\nSocketGroup=openbao-kms-socket\n"
+#define ABSENT "LoadState=not-found\nActiveState=inactive\nUnitFileState=\n"
+#define KUBELET "LoadState=loaded\nActiveState=active\n"
+
+typedef struct
+{
+  const char *name;
+  const char *service, *socket, *kubelet;
+  const char *from, *to; /* (nullable): replaced in the service's or the socket's */
+  gboolean before_start;
+  ObkVerdict verdict;
+  const char *says;    /* (nullable) */
+  const char *command; /* (nullable) */
+} Case;
+
+static const Case cases[] = {
+  { "good", SERVICE, SOCKET, KUBELET, NULL, NULL, FALSE, OBK_VERDICT_OK, "behind its socket unit, before the kubelet",
+    NULL },
+  { "without-socket", SERVICE, ABSENT, KUBELET, NULL, NULL, FALSE, OBK_VERDICT_OK, "without its socket unit", NULL },
+  { "without-kubelet", SERVICE, SOCKET, ABSENT, "Before=multi-user.target shutdown.target kubelet.service",
+    "Before=", FALSE, OBK_VERDICT_OK, NULL, NULL },
+  { "static-pod", ABSENT, ABSENT, KUBELET, NULL, NULL, FALSE, OBK_VERDICT_SKIP, "static pod", NULL },
+  { "not-before-kubelet", SERVICE, SOCKET, KUBELET, " kubelet.service", "", FALSE, OBK_VERDICT_FAIL,
+    "not ordered before kubelet.service", "systemctl edit bao-kms-provider.service" },
+  { "not-after-network", SERVICE, SOCKET, KUBELET, "network-online.target", "network.target", FALSE, OBK_VERDICT_WARN,
+    "network-online.target", "systemctl edit bao-kms-provider.service" },
+  { "failed", SERVICE, SOCKET, KUBELET, "ActiveState=active\nSubState=running", "ActiveState=failed", FALSE,
+    OBK_VERDICT_FAIL, "has failed", "journalctl -u bao-kms-provider.service -n 20" },
+  { "not-enabled", SERVICE, SOCKET, KUBELET, "UnitFileState=enabled", "UnitFileState=disabled", FALSE, OBK_VERDICT_FAIL,
+    "neither unit is enabled", "systemctl enable bao-kms-provider.socket bao-kms-provider.service" },
+  { "not-enabled-yet", SERVICE, SOCKET, KUBELET, "UnitFileState=enabled", "UnitFileState=disabled", TRUE,
+    OBK_VERDICT_OK, NULL, NULL },
+  { "not-read-again", SERVICE, SOCKET, KUBELET, "NeedDaemonReload=no", "NeedDaemonReload=yes", FALSE, OBK_VERDICT_WARN,
+    "have changed", "systemctl daemon-reload" },
+  { "another-path", SERVICE, SOCKET, KUBELET, "Listen=/run/openbao-kms/kms.sock", "Listen=/run/other.sock", FALSE,
+    OBK_VERDICT_FAIL, "listens on \"/run/other.sock (Stream)\"", "systemctl edit bao-kms-provider.socket" },
+  { "another-group", SERVICE, SOCKET, KUBELET, "SocketGroup=openbao-kms-socket", "SocketGroup=kube", FALSE,
+    OBK_VERDICT_WARN, "SocketGroup=kube", "systemctl edit bao-kms-provider.socket" },
+  { "another-mode", SERVICE, SOCKET, KUBELET, "SocketMode=0660", "SocketMode=0600", FALSE, OBK_VERDICT_WARN,
+    "SocketMode=0600", "systemctl edit bao-kms-provider.socket" },
+};
+
+static GHashTable *
+parse (const char *text, const Case *one)
+{
+  g_autoptr (GString) changed = g_string_new (text);
+
+  if (one->from != NULL)
+    g_string_replace (changed, one->from, one->to, 0);
+  return obk_unit_parse (changed->str);
+}
+
+static void
+test_case (gconstpointer data)
+{
+  const Case *one = data;
+  g_autoptr (ObkCheckReport) report = obk_check_report_new ();
+  g_autoptr (GHashTable) service = parse (one->service, one);
+  g_autoptr (GHashTable) socket = parse (one->socket, one);
+  g_autoptr (GHashTable) kubelet = obk_unit_parse (one->kubelet);
+  const ObkCheckFinding *first = NULL;
+
+  obk_unit_judge (
+      &(ObkUnitQuestion){
+          .service_name = "bao-kms-provider.service",
+          .socket_name = "bao-kms-provider.socket",
+          .service = service,
+          .socket = socket,
+          .kubelet = kubelet,
+          .socket_path = "/run/openbao-kms/kms.sock",
+          .socket_mode = 0660,
+          .socket_group = "openbao-kms-socket",
+          .before_start = one->before_start,
+      },
+      report);
+  g_assert_cmpuint (report->findings->len, >, 0);
+  g_assert_cmpstr (obk_verdict_name (obk_check_report_verdict (report)), ==, obk_verdict_name (one->verdict));
+  first = g_ptr_array_index (report->findings, 0);
+  if (one->says != NULL)
+    g_assert_nonnull (strstr (first->text, one->says));
+  g_assert_cmpstr (first->command, ==, one->command);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/doctor-unit/%s", cases[i].name);
+
+      g_test_add_data_func (path, &cases[i], test_case);
+    }
+  return g_test_run ();
+}
