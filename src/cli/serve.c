@@ -17,6 +17,7 @@
 #include "kms/service.h"
 #include "observe/log-sink.h"
 #include "observe/notify.h"
+#include "openbao/nss.h"
 #include "registry/store.h"
 
 #include <glib-unix.h>
@@ -58,6 +59,18 @@ log_event (ObkLogLevel level, const char *event, const GError *error)
   obk_log_begin (&record, level, event);
   obk_log_string (&record, OBK_FIELD_VERSION, OBK_VERSION);
   obk_log_error (&record, error);
+  obk_log_emit (&record);
+}
+
+static void
+log_started (void)
+{
+  ObkLogRecord record;
+
+  obk_log_begin (&record, OBK_LOG_INFO, OBK_EVENT_SERVICE_STARTED);
+  obk_log_string (&record, OBK_FIELD_VERSION, OBK_VERSION);
+  if (obk_nss_is_fips ())
+    obk_log_string (&record, OBK_FIELD_DETAIL, "NSS is in FIPS mode");
   obk_log_emit (&record);
 }
 
@@ -323,7 +336,7 @@ run_until_told (Serve *serve)
   obk_notify_ready ();
   obk_notify_start_watchdog ();
   tell_status (serve);
-  log_event (OBK_LOG_INFO, OBK_EVENT_SERVICE_STARTED, NULL);
+  log_started ();
   g_main_loop_run (serve->loop);
   return serve->exit;
 }

@@ -98,6 +98,12 @@ obk_nss_start (gboolean fips, GError **error)
   return ok;
 }
 
+gboolean
+obk_nss_is_fips (void)
+{
+  return PK11_IsFIPS () == PR_TRUE;
+}
+
 /* Adds the certificate of one PEM block. */
 static gboolean
 add_block (CERTCertList *certificates, const char *block, gsize length, GError **error)

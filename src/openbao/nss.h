@@ -18,6 +18,9 @@ G_BEGIN_DECLS
  */
 gboolean obk_nss_start (gboolean fips, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Whether NSS is in FIPS mode. */
+gboolean obk_nss_is_fips (void);
+
 /**
  * obk_nss_read_pem:
  * @error: OBK_ERROR_CREDENTIAL_INVALID

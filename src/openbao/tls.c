@@ -281,6 +281,25 @@ set_options (PRFileDesc *nss, const ObkTlsIdentity *identity)
   return SSL_SetNextProtoNego (nss, protocols, sizeof protocols - 1);
 }
 
+/* NSS' module for FIPS mode goes on to do what FIPS does not allow, and leaves it to the application not to ask. */
+static SECStatus
+keep_to_fips (PRFileDesc *nss)
+{
+  static const SSLNamedGroup groups[] = { ssl_grp_ec_secp256r1, ssl_grp_ec_secp384r1, ssl_grp_ec_secp521r1,
+                                          ssl_grp_ffdhe_2048,   ssl_grp_ffdhe_3072,   ssl_grp_ffdhe_4096 };
+
+  for (PRUint16 i = 0; i < SSL_GetNumImplementedCiphers (); i++)
+    {
+      SSLCipherSuiteInfo info;
+      PRUint16 suite = SSL_GetImplementedCiphers ()[i];
+
+      if (SSL_GetCipherSuiteInfo (suite, &info, sizeof info) != SECSuccess
+          || (!info.isFIPS && SSL_CipherPrefSet (nss, suite, PR_FALSE) != SECSuccess))
+        return SECFailure;
+    }
+  return SSL_NamedGroupConfig (nss, groups, G_N_ELEMENTS (groups));
+}
+
 ObkTls *
 obk_tls_new (int fd, const char *server_name, ObkCaBundle *trusted, ObkTlsIdentity *identity, GError **error)
 {
@@ -305,6 +324,7 @@ obk_tls_new (int fd, const char *server_name, ObkCaBundle *trusted, ObkTlsIdenti
     PR_Close (stub);
   if (tls->nss == NULL || set_options (tls->nss, identity) != SECSuccess
       || set_versions (tls->nss, identity) != SECSuccess
+      || (obk_nss_is_fips () && keep_to_fips (tls->nss) != SECSuccess)
       || SSL_AuthCertificateHook (tls->nss, verify_server, tls) != SECSuccess
       || SSL_GetClientAuthDataHook (tls->nss, present_identity, tls) != SECSuccess
       || SSL_SetURL (tls->nss, server_name) != SECSuccess || SSL_ResetHandshake (tls->nss, PR_FALSE) != SECSuccess)
@@ -328,6 +348,25 @@ obk_tls_free (ObkTls *tls)
   g_free (tls);
 }
 
+/* Whether the two sides have nothing in common. */
+static gboolean
+is_mismatch (PRErrorCode code)
+{
+  switch (code)
+    {
+    case SSL_ERROR_NO_CYPHER_OVERLAP:
+    case SSL_ERROR_HANDSHAKE_FAILURE_ALERT:
+    case SSL_ERROR_INSUFFICIENT_SECURITY_ALERT:
+    case SSL_ERROR_ILLEGAL_PARAMETER_ALERT:
+    case SSL_ERROR_UNSUPPORTED_VERSION:
+    case SSL_ERROR_PROTOCOL_VERSION_ALERT:
+    case SSL_ERROR_UNSUPPORTED_SIGNATURE_ALGORITHM:
+      return TRUE;
+    default:
+      return FALSE;
+    }
+}
+
 /* What a failed call of NSS means. */
 static ObkTlsResult
 failed (ObkTls *tls, GError **error)
@@ -341,7 +380,9 @@ failed (ObkTls *tls, GError **error)
   if (tls->refusal != NULL)
     g_propagate_error (error, g_steal_pointer (&tls->refusal));
   else
-    obk_tls_error_set (error, code, FAILED);
+    obk_tls_error_set (error, code,
+                       is_mismatch (code) && obk_nss_is_fips () ? FAILED ", with what FIPS mode leaves to offer"
+                                                                : FAILED);
   return OBK_TLS_FAILED;
 }
 

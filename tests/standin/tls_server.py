@@ -129,6 +129,7 @@ class Kinds:
         self.add("issued-by-server", self.issued_by_server(root))
         self.add("sha1", root.issue(algorithm=hashes.SHA1()))
         self.add("rsa", root.issue(key=rsa.generate_private_key(65537, 2048)))
+        self.add("chacha20", good, maximum=ssl.TLSVersion.TLSv1_2).set_ciphers("ECDHE-ECDSA-CHACHA20-POLY1305")
         self.add("weak-key", root.issue(key=rsa.generate_private_key(65537, 1024)))
 
     def write(self, name, content):
