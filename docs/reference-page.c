@@ -44,7 +44,45 @@ static const char introduction[]
       "\n"
       "Approved directories for `server.socketPath` are `/run/openbao-kms` and `/var/run/openbao-kms`, unless meson "
       "was\n"
-      "given other `socket_directories`.\n";
+      "given other `socket_directories`.\n"
+      "\n"
+      "## Reload\n"
+      "\n"
+      "SIGHUP, as `systemctl reload bao-kms-provider` sends it, has the running provider read the file again, under "
+      "the "
+      "options and\n"
+      "environment that it was started with. No connection and no call is dropped. The column \"reload\" below says "
+      "what\n"
+      "becomes of a field that has changed:\n"
+      "\n"
+      "- `at-once`: in force with the reload.\n"
+      "- `when-proved`: a new way to OpenBao is opened beside the one in use: it logs in if anything of `auth` has "
+      "changed,\n"
+      "  reads the key, and shows that it is the key of the state. Then all new calls take it, and the former way is "
+      "closed "
+      "when\n"
+      "  its last call is over. Until then the former way goes on. So a reload passes while OpenBao is away, and a "
+      "mistake "
+      "does\n"
+      "  not take the API server down: the log, and `systemctl status`, tell what the new way waits for. When it leads "
+      "to\n"
+      "  another key, or to none, the former configuration is put back in force as a whole.\n"
+      "- `refused`: needs a restart. Identity fields never change for a key that has written anything.\n"
+      "\n"
+      "A file with any error, a file that it names and that cannot be used (a CA file, a credential), or a change of "
+      "a\n"
+      "`refused` field leaves the configuration as it was, whole. Each problem is logged with its field "
+      "(`config_field`), "
+      "and\n"
+      "one record `config.reloaded` says how it ended (`status`) and which fields changed (`config_fields`), never "
+      "their\n"
+      "values.\n"
+      "\n"
+      "Files that are named here are watched, or read anew for each use: a JWT, a client secret, a PIN, a client "
+      "certificate or\n"
+      "a CA file may be replaced at any time without a reload, also as Kubernetes does it, by a symbolic link to "
+      "another\n"
+      "directory on the way. A new CA file that cannot be used is logged, and the old trust stays.\n";
 
 static const char values_introduction[]
     = "\n# Values for `init`\n"
@@ -73,7 +111,7 @@ print_heading (const char *name, gsize length)
     printf ("\n## %.*s\n", (int)length, name);
   else
     printf ("\n## Top\n");
-  printf ("\n| field | type | default | rule | meaning |\n|---|---|---|---|---|\n");
+  printf ("\n| field | type | default | rule | reload | meaning |\n|---|---|---|---|---|---|\n");
 }
 
 /* The rows from @row up to @end */
@@ -91,7 +129,8 @@ print_rows (gsize row, gsize end)
 
       if (last == NULL || section_length (last) != length || strncmp (last, field->name, length) != 0)
         print_heading (field->name, length);
-      printf ("| `%s` | %s | %s | %s | %s |\n", field->name, field_type_text (field), preset, rules, field->help);
+      printf ("| `%s` | %s | %s | %s | %s | %s |\n", field->name, field_type_text (field), preset, rules,
+              obk_reload_name (field->reload), field->help);
       last = field->name;
     }
 }

@@ -42,6 +42,8 @@
 #define OBK_EVENT_PEER_REFUSED "peer.refused"
 #define OBK_EVENT_CLOCK_REGRESSED "clock.regressed"
 #define OBK_EVENT_CONFIG_RELOADED "config.reloaded"
+#define OBK_EVENT_CONFIG_PROBLEM "config.problem"   /* one of those that a reload was refused for */
+#define OBK_EVENT_SESSION_CHANGED "session.changed" /* calls go by another way to OpenBao, or why not yet */
 #define OBK_EVENT_TRUST_RELOADED "trust.reloaded"
 #define OBK_EVENT_SERVICE_STARTED "service.started"
 #define OBK_EVENT_SERVICE_STOPPING "service.stopping"
@@ -63,6 +65,9 @@
 #define OBK_FIELD_PROBE_KIND "probe_kind"
 #define OBK_FIELD_HEALTHZ "healthz"
 #define OBK_FIELD_REASON "reason"
+#define OBK_FIELD_REQUEST_UID_HASH "request_uid_hash"
+#define OBK_FIELD_CORRELATION_INCIDENT "debug_correlation_incident"
+#define OBK_FIELD_CORRELATION_EXPIRES_AT "debug_correlation_expires_at"
 /* ours beyond the stable ones */
 #define OBK_FIELD_CAUSE "cause"           /* an error's own text */
 #define OBK_FIELD_DETAIL "detail"         /* a sentence for people */
@@ -77,7 +82,9 @@
 #define OBK_FIELD_GENERATION "generation"
 #define OBK_FIELD_TTL_SECONDS "ttl_seconds"
 #define OBK_FIELD_VERSION "version"
-#define OBK_FIELD_IMPACT "impact" /* of a finding: cryptographic_safety or api_server_availability */
+#define OBK_FIELD_CONFIG_FIELD "config_field"   /* "auth.jwt.role": what a problem is about */
+#define OBK_FIELD_CONFIG_FIELDS "config_fields" /* those that a reload changed, with commas */
+#define OBK_FIELD_IMPACT "impact"               /* of a finding: cryptographic_safety or api_server_availability */
 #define OBK_STATUS_OK "ok"
 #define OBK_STATUS_ERROR "error"
 

@@ -65,6 +65,7 @@ print_json (const ObkConfig *config, const char *path, const char *fingerprint)
       obk_canonical_json_begin_object (json, field->name);
       obk_value_to_json (field, config, json, "value");
       obk_canonical_json_string (json, "origin", origin_name (obk_config_field_origin (field, config)));
+      obk_canonical_json_string (json, "reload", obk_reload_name (field->reload));
       obk_canonical_json_end_object (json);
     }
   obk_canonical_json_end_object (json);

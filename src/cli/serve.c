@@ -8,8 +8,10 @@
 #include "base/names.h"
 #include "base/process.h"
 #include "cli/endpoints.h"
+#include "cli/handover.h"
+#include "cli/logging.h"
+#include "cli/reloader.h"
 #include "cli/scope.h"
-#include "cli/session.h"
 #include "config-build.h"
 #include "health/prober.h"
 #include "kms/grpc-server.h"
@@ -32,13 +34,13 @@
 
 typedef struct
 {
-  const ObkConfig *config;
+  const ObkConfig *config; /* what the parts are made by; the reloader's later */
   GMainLoop *loop;
   ObkScope *scope;
   ObkPoller *poller;
   ObkStore *store; /* the prober's, once there is one, as is the state */
   ObkState *state;
-  ObkSession *session;
+  ObkHandover *handover; /* has the way to OpenBao */
   ObkBoardSlot *board;
   ObkProber *prober;
   ObkService *service;
@@ -46,6 +48,7 @@ typedef struct
   ObkListener *listener;
   ObkVitals vitals;
   ObkEndpoints *endpoints;
+  ObkReloader *reloader;
   gboolean stopping;
   ObkExit exit;
   GArray *sources; /* of guint: GLib's */
@@ -82,7 +85,8 @@ tell_status (Serve *serve)
   g_autoptr (ObkBoard) board = obk_board_slot_get (serve->board);
   const char *reason = obk_board_reason (board, obk_clock_boot_us ());
   const ObkKeyIdentity *serving = obk_board_active (board);
-  gint64 token_seconds = obk_auth_token_ttl_seconds (obk_session_auth (serve->session));
+  gint64 token_seconds = obk_auth_token_ttl_seconds (obk_session_auth (obk_handover_session (serve->handover)));
+  g_autofree char *trouble = obk_reloader_trouble (serve->reloader);
   g_autoptr (GString) line = g_string_new (*reason == '\0' ? "healthy" : "unhealthy: ");
 
   g_string_append (line, reason);
@@ -94,6 +98,8 @@ tell_status (Serve *serve)
     g_string_append_printf (line, ", token for %" G_GINT64_FORMAT " min", token_seconds / 60);
   if (obk_prober_is_degraded (serve->prober))
     g_string_append (line, ", the registry cannot be saved");
+  if (trouble != NULL)
+    g_string_append_printf (line, "; %s", trouble);
   obk_notify_status (line->str);
 }
 
@@ -111,8 +117,14 @@ health_changed (gpointer user_data)
 {
   Serve *serve = user_data;
 
-  if (serve->prober != NULL)
+  if (serve->reloader != NULL)
     tell_status (serve);
+}
+
+static void
+reload_changed (gpointer user_data)
+{
+  tell_status (user_data);
 }
 
 static void
@@ -180,6 +192,7 @@ told_to_stop (gpointer user_data)
   serve->stopping = TRUE;
   log_event (OBK_LOG_INFO, OBK_EVENT_SERVICE_STOPPING, NULL);
   obk_notify_stopping ();
+  obk_reloader_stop (serve->reloader);
   g_clear_pointer (&serve->listener, obk_listener_free);
   serve->vitals.socket_open = FALSE;
   obk_grpc_server_drain (serve->server, drained, serve);
@@ -187,15 +200,12 @@ told_to_stop (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
-/* Reading the configuration again is not there yet; ending for it, as a signal without a handler does, is worse. */
 static gboolean
 told_to_reload (gpointer user_data)
 {
-  g_autoptr (GError) error = g_error_new_literal (OBK_ERROR, OBK_ERROR_CONFIG_INVALID,
-                                                  "SIGHUP does nothing in this version: restart to use another "
-                                                  "configuration");
+  Serve *serve = user_data;
 
-  log_event (OBK_LOG_WARN, OBK_EVENT_WARNING, error);
+  obk_reloader_run (serve->reloader);
   return G_SOURCE_CONTINUE;
 }
 
@@ -212,23 +222,16 @@ open_registry (Serve *serve, GError **error)
 static void
 make_prober (Serve *serve)
 {
-  const ObkConfig *config = serve->config;
+  ObkProberOptions options = obk_prober_options_from_config (serve->config);
 
-  serve->prober = obk_prober_new (
-      &(ObkProberOptions){
-          .poller = serve->poller,
-          .transit = obk_session_transit (serve->session),
-          .board = serve->board,
-          .scope = serve->scope,
-          .rotation = obk_rotation_policy_from_config (config),
-          .deep_probe_interval_us = config->status.deep_probe_interval_us,
-          .retry_interval_us = config->bootstrap.retry_interval_us,
-          .grace_timeout_us = config->bootstrap.grace_timeout_us,
-          .changed = health_changed,
-          .refused = state_refused,
-          .user_data = serve,
-      },
-      g_steal_pointer (&serve->store), g_steal_pointer (&serve->state));
+  options.poller = serve->poller;
+  options.transit = obk_handover_transit (serve->handover);
+  options.board = serve->board;
+  options.scope = serve->scope;
+  options.changed = health_changed;
+  options.refused = state_refused;
+  options.user_data = serve;
+  serve->prober = obk_prober_new (&options, g_steal_pointer (&serve->store), g_steal_pointer (&serve->state));
 }
 
 static gboolean
@@ -238,7 +241,7 @@ make_server (Serve *serve, GError **error)
   serve->service = obk_service_new (&(ObkServiceOptions){
       .poller = serve->poller,
       .board = serve->board,
-      .transit = obk_session_transit (serve->session),
+      .transit = obk_handover_transit (serve->handover),
       .prober = serve->prober,
       .max_encrypt = config->server.max_concurrent_encrypt,
       .max_decrypt = config->server.max_concurrent_decrypt,
@@ -266,18 +269,51 @@ open_socket (Serve *serve, GError **error)
   return serve->listener != NULL;
 }
 
+static gboolean
+open_way (Serve *serve, GError **error)
+{
+  ObkSession *session = obk_session_new (serve->config, serve->poller, error);
+
+  if (session == NULL)
+    return FALSE;
+  serve->handover = obk_handover_new (serve->poller, session);
+  return TRUE;
+}
+
+/* @config: (transfer full) */
+static void
+make_reloader (Serve *serve, const ObkGlobals *globals, ObkConfig *config)
+{
+  serve->reloader = obk_reloader_new (globals, config,
+                                      &(ObkReloaderParts){
+                                          .poller = serve->poller,
+                                          .handover = serve->handover,
+                                          .prober = serve->prober,
+                                          .service = serve->service,
+                                          .server = serve->server,
+                                          .listener = serve->listener,
+                                          .vitals = &serve->vitals,
+                                          .endpoints = serve->endpoints,
+                                          .logged_in = logged_in,
+                                          .changed = reload_changed,
+                                          .user_data = serve,
+                                      });
+  serve->config = NULL;
+}
+
 static void
 serve_clear (Serve *serve)
 {
   for (guint i = 0; i < serve->sources->len; i++)
     g_source_remove (g_array_index (serve->sources, guint, i));
   g_clear_pointer (&serve->sources, g_array_unref);
+  g_clear_pointer (&serve->reloader, obk_reloader_free);
   g_clear_pointer (&serve->endpoints, obk_endpoints_free);
   g_clear_pointer (&serve->listener, obk_listener_free);
   g_clear_pointer (&serve->server, obk_grpc_server_free);
   g_clear_pointer (&serve->service, obk_service_free);
   g_clear_pointer (&serve->prober, obk_prober_free);
-  g_clear_pointer (&serve->session, obk_session_free);
+  g_clear_pointer (&serve->handover, obk_handover_free);
   g_clear_pointer (&serve->poller, obk_poller_free);
   g_clear_pointer (&serve->state, obk_state_free);
   g_clear_pointer (&serve->store, obk_store_free);
@@ -294,7 +330,7 @@ open_endpoints (Serve *serve, GError **error)
   serve->vitals = (ObkVitals){
     .config = serve->config,
     .board = serve->board,
-    .session = serve->session,
+    .session = obk_handover_session (serve->handover),
     .prober = serve->prober,
     .service = serve->service,
     .socket_open = TRUE,
@@ -330,8 +366,7 @@ static ObkExit
 run_until_told (Serve *serve)
 {
   watch (serve, g_timeout_add_seconds (STATUS_SECONDS, status_due, serve));
-  obk_auth_set_login_callback (obk_session_auth (serve->session), logged_in, serve);
-  obk_auth_start (obk_session_auth (serve->session));
+  obk_auth_start (obk_session_auth (obk_handover_session (serve->handover)));
   obk_prober_start (serve->prober);
   obk_notify_ready ();
   obk_notify_start_watchdog ();
@@ -341,40 +376,29 @@ run_until_told (Serve *serve)
   return serve->exit;
 }
 
+/* @config: (inout) (transfer full): %NULL after it was used */
 static ObkExit
-serve_with (const ObkConfig *config)
+serve_with (const ObkGlobals *globals, ObkConfig **config)
 {
-  g_auto (Serve) serve = { .config = config };
+  g_auto (Serve) serve = { .config = *config };
   g_autoptr (GError) error = NULL;
 
   serve.loop = g_main_loop_new (NULL, FALSE);
   serve.sources = g_array_new (FALSE, FALSE, sizeof (guint));
   catch_signals (&serve);
-  serve.scope = obk_scope_from_config (config);
+  serve.scope = obk_scope_from_config (serve.config);
   serve.board = obk_board_slot_new (serve.scope);
   serve.poller = obk_poller_new (NULL, &error);
   if (serve.poller == NULL || !open_registry (&serve, &error) || !open_socket (&serve, &error))
     return refuse_to_start (error, OBK_EXIT_RUNTIME);
   /* Callers can connect from here on; the libraries of what follows take their time to start. */
-  serve.session = obk_session_new (config, serve.poller, &error);
-  if (serve.session == NULL)
+  if (!open_way (&serve, &error))
     return refuse_to_start (error, exit_without_session (error));
   make_prober (&serve);
   if (!make_server (&serve, &error) || !open_endpoints (&serve, &error))
     return refuse_to_start (error, OBK_EXIT_RUNTIME);
+  make_reloader (&serve, globals, g_steal_pointer (config));
   return run_until_told (&serve);
-}
-
-static void
-install_log (const ObkConfig *config)
-{
-  static const ObkSinkFormat formats[] = {
-    [OBK_LOG_FORMAT_JSON] = OBK_SINK_JSON,
-    [OBK_LOG_FORMAT_TEXT] = OBK_SINK_TEXT,
-    [OBK_LOG_FORMAT_JOURNAL] = OBK_SINK_JOURNAL,
-  };
-
-  obk_log_sink_install (formats[config->logging.format], config->logging.level);
 }
 
 static ObkExit
@@ -392,10 +416,10 @@ run (const ObkGlobals *globals)
   config = obk_command_load_config (globals);
   if (config == NULL)
     return OBK_EXIT_CONFIG;
-  install_log (config);
+  obk_logging_install (config);
   obk_metric_set (OBK_METRIC_CONFIG_RELOAD_SUCCESS, obk_clock_unix ());
   (void)mallopt (M_ARENA_MAX, MALLOC_ARENAS);
-  exit = serve_with (config);
+  exit = serve_with (globals, &config);
   obk_log_sink_flush ();
   return exit;
 }

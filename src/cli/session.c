@@ -137,9 +137,21 @@ make_credential (ObkSession *session, const ObkConfig *config, GError **error)
   return obk_jwt_login_new (session->client, config->auth.jwt.mount_path, config->auth.jwt.role, supply, error);
 }
 
+static ObkAuthOptions
+auth_options (const ObkConfig *config)
+{
+  return (ObkAuthOptions){
+    .login_before_token_expiry_us = config->auth.login_before_token_expiry_us,
+    .token_renewal_increment_us = config->auth.token_renewal_increment_us,
+    .login_timeout_us = config->auth.login_timeout_us,
+    .grace_timeout_us = config->bootstrap.grace_timeout_us,
+  };
+}
+
 static gboolean
 open_way (ObkSession *session, const ObkConfig *config, GError **error)
 {
+  const ObkAuthOptions options = auth_options (config);
   ObkCredential *credential = NULL;
 
   session->tunnel
@@ -155,13 +167,7 @@ open_way (ObkSession *session, const ObkConfig *config, GError **error)
   credential = make_credential (session, config, error);
   if (credential == NULL)
     return FALSE;
-  session->auth = obk_auth_new (session->poller, credential,
-                                &(ObkAuthOptions){
-                                    .login_before_token_expiry_us = config->auth.login_before_token_expiry_us,
-                                    .token_renewal_increment_us = config->auth.token_renewal_increment_us,
-                                    .login_timeout_us = config->auth.login_timeout_us,
-                                    .grace_timeout_us = config->bootstrap.grace_timeout_us,
-                                });
+  session->auth = obk_auth_new (session->poller, credential, &options);
   obk_client_set_auth (session->client, session->auth);
   session->transit = obk_transit_new (session->client, config->transit.mount_path, config->transit.key_name);
   return TRUE;
@@ -190,6 +196,21 @@ obk_session_free (ObkSession *session)
   g_clear_pointer (&session->http, obk_http_free);
   g_clear_pointer (&session->tunnel, obk_tunnel_free);
   g_free (session);
+}
+
+void
+obk_session_tune (ObkSession *session, const ObkConfig *config)
+{
+  const ObkAuthOptions options = auth_options (config);
+
+  obk_client_tune (session->client, config->openbao.timeout_us, config->logging.openbao_request_ids);
+  obk_auth_tune (session->auth, &options);
+}
+
+gboolean
+obk_session_is_idle (const ObkSession *session)
+{
+  return obk_client_is_idle (session->client);
 }
 
 ObkAuth *

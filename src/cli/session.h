@@ -33,6 +33,12 @@ gboolean obk_session_wait_for_threads (void);
 /* Where the configuration has the certificate and its key; borrows from it. */
 ObkCertSignerOptions obk_session_cert_signer_options (const ObkConfig *config);
 
+/* Goes by those fields of @config from now on that a reload puts in force at once. */
+void obk_session_tune (ObkSession *session, const ObkConfig *config);
+
+/* Whether no call is under way. */
+gboolean obk_session_is_idle (const ObkSession *session);
+
 /* Returns: (transfer none) */
 ObkAuth *obk_session_auth (ObkSession *session);
 ObkTransit *obk_session_transit (ObkSession *session);

@@ -40,6 +40,18 @@ obk_config_field_origin (const ObkConfigField *field, const ObkConfig *config)
   return (ObkOrigin)config->origins[obk_config_field_row (field)];
 }
 
+const char *
+obk_reload_name (ObkReload reload)
+{
+  static const char *const names[] = {
+    [OBK_RELOAD_AT_ONCE] = "at-once",
+    [OBK_RELOAD_WHEN_PROVED] = "when-proved",
+    [OBK_RELOAD_REFUSED] = "refused",
+  };
+
+  return names[reload];
+}
+
 const ObkCondition *
 obk_condition_get (ObkRequired required)
 {

@@ -34,6 +34,14 @@ typedef enum
   OBK_REQUIRED_LAST
 } ObkRequired;
 
+/* What becomes of a value that is another one at a reload. */
+typedef enum
+{
+  OBK_RELOAD_AT_ONCE,     /* in force with the reload */
+  OBK_RELOAD_WHEN_PROVED, /* by a new way to OpenBao, used once it has shown that it leads to the same key */
+  OBK_RELOAD_REFUSED      /* needs a restart, or is for ever: the reload is refused as a whole */
+} ObkReload;
+
 typedef struct
 {
   const char *name;  /* "auth.jwt.role" */
@@ -53,6 +61,7 @@ typedef struct
   gsize offset;       /* into ObkConfig */
   const char *preset; /* the default as written in YAML; %NULL: "" or none */
   ObkRequired required;
+  ObkReload reload;
   const ObkConfigRule *rule;  /* (nullable): of a string, or of each of a list's */
   const char *const *choices; /* (nullable): %NULL-ended; of a choice, or of a string that is one */
   gint64 min, max;            /* an integer; a duration in microseconds; how many a list may hold; max 0: no limit */
@@ -71,6 +80,9 @@ gsize obk_config_n_fields_of_values (void);
 const ObkConfigField *obk_config_field_find (const char *name);
 gsize obk_config_field_row (const ObkConfigField *field);
 ObkOrigin obk_config_field_origin (const ObkConfigField *field, const ObkConfig *config);
+
+/* Returns: "at-once", "when-proved", "refused" */
+const char *obk_reload_name (ObkReload reload);
 
 const ObkCondition *obk_condition_get (ObkRequired required);
 gboolean obk_condition_holds (ObkRequired required, const ObkConfig *config);

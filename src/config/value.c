@@ -348,3 +348,34 @@ obk_value_is_empty (const ObkConfigField *field, const ObkConfig *config)
       return FALSE;
     }
 }
+
+static gboolean
+uids_equal (const GArray *a, const GArray *b)
+{
+  return a->len == b->len && (a->len == 0 || memcmp (a->data, b->data, a->len * sizeof (guint32)) == 0);
+}
+
+gboolean
+obk_value_equal (const ObkConfigField *field, const ObkConfig *a, const ObkConfig *b)
+{
+  gconstpointer x = place (field, a);
+  gconstpointer y = place (field, b);
+
+  switch (field->type)
+    {
+    case OBK_TYPE_STRING:
+      return strcmp (*(char *const *)x, *(char *const *)y) == 0;
+    case OBK_TYPE_STRINGS:
+      return g_strv_equal (*(const char *const *const *)x, *(const char *const *const *)y);
+    case OBK_TYPE_UIDS:
+      return uids_equal (*(GArray *const *)x, *(GArray *const *)y);
+    case OBK_TYPE_DURATION:
+      return *(const gint64 *)x == *(const gint64 *)y;
+    case OBK_TYPE_INTEGER:
+    case OBK_TYPE_BOOLEAN:
+    case OBK_TYPE_CHOICE:
+    case OBK_TYPE_MODE:
+      return *(const guint *)x == *(const guint *)y;
+    }
+  g_return_val_if_reached (FALSE);
+}

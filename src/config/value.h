@@ -34,5 +34,6 @@ GStrv obk_value_to_items (const ObkConfigField *field, const ObkConfig *config);
 void obk_value_to_json (const ObkConfigField *field, const ObkConfig *config, ObkCanonicalJson *json, const char *name);
 /* Whether there is nothing in it: an empty string or list, an integer that was never given */
 gboolean obk_value_is_empty (const ObkConfigField *field, const ObkConfig *config);
+gboolean obk_value_equal (const ObkConfigField *field, const ObkConfig *a, const ObkConfig *b);
 
 G_END_DECLS

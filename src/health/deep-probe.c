@@ -269,3 +269,26 @@ obk_deep_probe_start (ObkDeepProbe *probe, const ObkDeepProbeTargets *targets)
   probe->to_make = missing_canaries (probe, targets);
   encrypt (probe, targets->active, proof_encrypted);
 }
+
+ObkCall *
+obk_deep_probe_ask_canary (ObkDeepProbe *probe, guint32 version, ObkTransit *transit, ObkTransitPlaintextDone done,
+                           gpointer user_data)
+{
+  const ObkCanary *canary = NULL;
+
+  g_return_val_if_fail (probe != NULL && transit != NULL && done != NULL, NULL);
+
+  canary = obk_canary_set_find (probe->canaries, version);
+  if (canary == NULL)
+    return NULL;
+  return obk_transit_decrypt (transit, canary->ciphertext, probe->associated_data_base64, OBK_NO_DEADLINE, done,
+                              user_data);
+}
+
+gboolean
+obk_deep_probe_is_canary (ObkDeepProbe *probe, guint32 version, const ObkSecret *plaintext)
+{
+  const ObkCanary *canary = obk_canary_set_find (probe->canaries, version);
+
+  return canary == NULL || is_plaintext (plaintext, canary->plaintext);
+}

@@ -45,6 +45,17 @@ typedef struct
 void obk_deep_probe_start (ObkDeepProbe *probe, const ObkDeepProbeTargets *targets);
 gboolean obk_deep_probe_is_running (const ObkDeepProbe *probe);
 
+/**
+ * obk_deep_probe_ask_canary:
+ * @transit: whom to ask, who need not be its own
+ *
+ * Returns: (nullable): the call that decrypts the version's canary; %NULL when there is none
+ */
+ObkCall *obk_deep_probe_ask_canary (ObkDeepProbe *probe, guint32 version, ObkTransit *transit,
+                                    ObkTransitPlaintextDone done, gpointer user_data);
+/* Returns: whether @plaintext is that of the version's canary; also when that has gone meanwhile */
+gboolean obk_deep_probe_is_canary (ObkDeepProbe *probe, guint32 version, const ObkSecret *plaintext);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkDeepProbe, obk_deep_probe_free)
 
 G_END_DECLS

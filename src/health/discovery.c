@@ -55,6 +55,12 @@ obk_discovery_free (ObkDiscovery *discovery)
   g_free (discovery);
 }
 
+void
+obk_discovery_set_interval (ObkDiscovery *discovery, gint64 interval_us)
+{
+  discovery->options.interval_us = interval_us;
+}
+
 static GError *
 refresh_failed (const char *cause)
 {

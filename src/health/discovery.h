@@ -30,6 +30,9 @@ typedef struct
 ObkDiscovery *obk_discovery_new (const ObkDiscoveryOptions *options);
 void obk_discovery_free (ObkDiscovery *discovery);
 
+/* As in the options, from the next read on. */
+void obk_discovery_set_interval (ObkDiscovery *discovery, gint64 interval_us);
+
 /**
  * obk_discovery_ask:
  * @wanted: the version that the request's annotations name; no snapshot has it, and they are ours in all else

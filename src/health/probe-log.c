@@ -15,7 +15,7 @@ static const char *const probe_names[OBK_N_PROBES] = {
 void
 obk_probe_log_init (ObkProbeLog *log, gint64 grace_timeout_us)
 {
-  *log = (ObkProbeLog){ .grace_until_us = obk_clock_boot_us () + grace_timeout_us, .reason = NULL };
+  *log = (ObkProbeLog){ .begun_us = obk_clock_boot_us (), .grace_timeout_us = grace_timeout_us };
 }
 
 void
@@ -28,7 +28,9 @@ obk_probe_log_begin (ObkProbeLog *log, ObkProbeName kind)
 static ObkLogLevel
 failure_level (const ObkProbeLog *log)
 {
-  return !log->settled && obk_clock_boot_us () < log->grace_until_us ? OBK_LOG_INFO : OBK_LOG_WARN;
+  gint64 age_us = obk_clock_boot_us () - log->begun_us;
+
+  return !log->settled && age_us < log->grace_timeout_us ? OBK_LOG_INFO : OBK_LOG_WARN;
 }
 
 static void

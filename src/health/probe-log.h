@@ -19,7 +19,8 @@ typedef enum
 /* A plain value; obk_probe_log_init() begins it. */
 typedef struct
 {
-  gint64 grace_until_us;         /* until the first good probe failures are expected, and info */
+  gint64 begun_us;
+  gint64 grace_timeout_us;       /* so long, until the first good probe, failures are expected, and info */
   gint64 start_us[OBK_N_PROBES]; /* of the probe that runs */
   gboolean settled;              /* Status has been healthy */
   const char *reason;            /* static: Status's, as last told */

@@ -56,15 +56,18 @@ static void read_metadata (ObkProber *prober);
 
 /* The board */
 
+static void
+hasten (ObkProber *prober, ObkTimer *timer, const ObkBreaker *breaker, gint64 deadline_us)
+{
+  if (timer->position != 0 && timer->deadline_us > deadline_us && !obk_breaker_is_open (breaker))
+    obk_poller_set_timer (prober->options.poller, timer, deadline_us);
+}
+
 /* Quick tries begin with the loss of health, not an interval later. */
 static void
 hasten_metadata (ObkProber *prober, gint64 now_us)
 {
-  gint64 soon_us = now_us + prober->options.retry_interval_us;
-
-  if (prober->metadata_timer.position != 0 && prober->metadata_timer.deadline_us > soon_us
-      && !obk_breaker_is_open (&prober->metadata_breaker))
-    obk_poller_set_timer (prober->options.poller, &prober->metadata_timer, soon_us);
+  hasten (prober, &prober->metadata_timer, &prober->metadata_breaker, now_us + prober->options.retry_interval_us);
 }
 
 static void
@@ -515,6 +518,29 @@ obk_prober_retry (ObkProber *prober)
   start_metadata (prober);
   if (prober->deep_failed)
     start_deep (prober);
+}
+
+void
+obk_prober_tune (ObkProber *prober, const ObkProberOptions *options)
+{
+  gint64 now_us = obk_clock_boot_us ();
+
+  prober->options.rotation = options->rotation;
+  prober->options.deep_probe_interval_us = options->deep_probe_interval_us;
+  prober->options.retry_interval_us = options->retry_interval_us;
+  prober->log.grace_timeout_us = options->grace_timeout_us;
+  obk_discovery_set_interval (prober->discovery, options->rotation.probe_interval_us);
+  hasten (prober, &prober->metadata_timer, &prober->metadata_breaker, now_us + options->rotation.probe_interval_us);
+  hasten (prober, &prober->deep_timer, &prober->deep_breaker, now_us + options->deep_probe_interval_us);
+  publish (prober); /* freshness may last longer now, or be over */
+  if (!prober->healthy)
+    hasten_metadata (prober, now_us);
+}
+
+ObkKeyProof *
+obk_prober_prove (ObkProber *prober, ObkTransit *transit, ObkKeyProofDone done, gpointer user_data)
+{
+  return obk_key_proof_start (prober->history, prober->deep, transit, done, user_data);
 }
 
 void

@@ -8,6 +8,7 @@
 #include "health/board.h"
 #include "health/breaker.h"
 #include "health/discovery.h"
+#include "health/key-proof.h"
 #include "health/verdict.h"
 #include "openbao/transit.h"
 #include "registry/rotation.h"
@@ -55,6 +56,12 @@ void obk_prober_retry (ObkProber *prober);
 
 /* Transit says that the version in use is unusable: both probes are made at once. */
 void obk_prober_doubt (ObkProber *prober);
+
+/* Goes by the durations and rules of @options from now on; what was to come later than they say comes sooner. */
+void obk_prober_tune (ObkProber *prober, const ObkProberOptions *options);
+
+/* Whether @transit, another way to OpenBao, leads to the key that is in use (key-proof.h). */
+ObkKeyProof *obk_prober_prove (ObkProber *prober, ObkTransit *transit, ObkKeyProofDone done, gpointer user_data);
 
 /* Whether what is in force, or was to be, is not on disk: "persistence_degraded" */
 gboolean obk_prober_is_degraded (const ObkProber *prober);

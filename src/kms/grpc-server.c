@@ -136,12 +136,12 @@ refuse (ObkGrpcCall *call, const GError *error)
 static gboolean
 may_have_status (ObkGrpcServer *server, GError **error)
 {
-  guint calls = 0;
+  gboolean ok = FALSE;
 
   g_mutex_lock (&server->lock);
-  calls = server->status_calls;
+  ok = server->status_calls <= server->max_status + OBK_GATE_MAX_WAITING;
   g_mutex_unlock (&server->lock);
-  if (calls <= server->max_status + OBK_GATE_MAX_WAITING)
+  if (ok)
     return TRUE;
   g_set_error_literal (error, OBK_ERROR, OBK_ERROR_CONCURRENCY_LIMIT, "too many answers are not taken");
   return FALSE;
@@ -301,6 +301,8 @@ start_encrypt (ObkGrpcServer *server, ObkGrpcCall *call)
     .plaintext_length = call->encrypt.plaintext_length,
     .arrived_us = call->start_us,
     .deadline_us = call->deadline_us,
+    .uid = call->encrypt.uid,
+    .uid_length = call->encrypt.uid_length,
   };
 
   return obk_service_encrypt (server->service, &encrypt, encrypted, call);
@@ -318,6 +320,8 @@ start_decrypt (ObkGrpcServer *server, ObkGrpcCall *call)
     .n_annotations = call->decrypt.annotations->len,
     .arrived_us = call->start_us,
     .deadline_us = call->deadline_us,
+    .uid = call->decrypt.uid,
+    .uid_length = call->decrypt.uid_length,
   };
 
   return obk_service_decrypt (server->service, &decrypt, decrypted, call);
@@ -477,6 +481,16 @@ obk_grpc_server_new (ObkPoller *poller, ObkBoardSlot *board, ObkService *service
   start_core (server);
   server->thread = g_thread_try_new ("grpc", serve_arrivals, server, error);
   return server->thread != NULL ? g_steal_pointer (&server) : NULL;
+}
+
+void
+obk_grpc_server_set_max_status (ObkGrpcServer *server, guint max_status)
+{
+  g_return_if_fail (server != NULL && max_status > 0);
+
+  g_mutex_lock (&server->lock);
+  server->max_status = max_status;
+  g_mutex_unlock (&server->lock);
 }
 
 gboolean

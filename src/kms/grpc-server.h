@@ -23,6 +23,9 @@ typedef struct _ObkGrpcServer ObkGrpcServer;
 ObkGrpcServer *obk_grpc_server_new (ObkPoller *poller, ObkBoardSlot *board, ObkService *service, guint max_status,
                                     GError **error);
 
+/* As in obk_grpc_server_new(), from now on. */
+void obk_grpc_server_set_max_status (ObkGrpcServer *server, guint max_status);
+
 /**
  * obk_grpc_server_add_connection:
  * @fd: taken over (also on failure): connected, checked, non-blocking

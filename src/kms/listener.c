@@ -224,14 +224,23 @@ obk_listener_new (ObkPoller *poller, const ObkListenerOptions *options, ObkListe
   listener->user_data = user_data;
   listener->doors = g_ptr_array_new_with_free_func ((GDestroyNotify)obk_door_free);
   listener->passed = g_array_new (FALSE, FALSE, sizeof (int));
-  listener->allowed_uids = g_memdup2 (options->allowed_uids, options->n_allowed_uids * sizeof (guint32));
   listener->policy.own_uid = geteuid ();
-  listener->policy.allowed_uids = listener->allowed_uids;
-  listener->policy.n_allowed_uids = options->n_allowed_uids;
+  obk_listener_set_allowed_uids (listener, options->allowed_uids, options->n_allowed_uids);
   if (!find_group (options->group, &listener->policy.group, error) || !open_doors (listener, options, error))
     return NULL;
   log_listening (listener, options);
   return g_steal_pointer (&listener);
+}
+
+void
+obk_listener_set_allowed_uids (ObkListener *listener, const guint32 *uids, gsize n_uids)
+{
+  g_return_if_fail (listener != NULL);
+
+  g_free (listener->allowed_uids);
+  listener->allowed_uids = g_memdup2 (uids, n_uids * sizeof (guint32));
+  listener->policy.allowed_uids = listener->allowed_uids;
+  listener->policy.n_allowed_uids = n_uids;
 }
 
 void

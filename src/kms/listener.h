@@ -33,6 +33,9 @@ typedef void (*ObkListenerAccepted) (int fd, gpointer user_data);
 ObkListener *obk_listener_new (ObkPoller *poller, const ObkListenerOptions *options, ObkListenerAccepted accepted,
                                gpointer user_data, GError **error);
 
+/* Who may connect from now on; who has, stays. @uids: empty as in the options */
+void obk_listener_set_allowed_uids (ObkListener *listener, const guint32 *uids, gsize n_uids);
+
 /* Accepts no more; a socket of our own is removed from its place. */
 void obk_listener_free (ObkListener *listener);
 

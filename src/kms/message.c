@@ -152,7 +152,9 @@ read_encrypt_field (const Field *field, gpointer user_data)
       message->plaintext_length = field->length;
       return field->bytes != NULL;
     case 2:
-      return is_string (field); /* the uid, which nothing depends on */
+      message->uid = field->bytes;
+      message->uid_length = field->length;
+      return is_string (field);
     default:
       return TRUE;
     }
@@ -216,6 +218,8 @@ read_decrypt_field (const Field *field, gpointer user_data)
       message->ciphertext_length = field->length;
       return field->bytes != NULL;
     case 2:
+      message->uid = field->bytes;
+      message->uid_length = field->length;
       return is_string (field);
     case 3:
       message->key_id = field->bytes;

@@ -16,6 +16,8 @@ typedef struct
 {
   gconstpointer plaintext;
   gsize plaintext_length;
+  const char *uid; /* (nullable): what the API server calls the request */
+  gsize uid_length;
 } ObkEncryptMessage;
 
 typedef struct
@@ -25,6 +27,8 @@ typedef struct
   const char *key_id;
   gsize key_id_length;
   GArray *annotations; /* of ObkAnnotation, as they came: a key may come twice */
+  const char *uid;     /* (nullable) */
+  gsize uid_length;
 } ObkDecryptMessage;
 
 /*

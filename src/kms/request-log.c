@@ -102,6 +102,7 @@ obk_request_log (const ObkRequestOutcome *outcome)
   obk_log_double (&record, OBK_FIELD_DURATION_MS, (double)duration_us / 1000);
   obk_log_string (&record, OBK_FIELD_HEALTHZ, outcome->healthz);
   add_key (&record, outcome, &hash);
+  obk_correlation_log (outcome->correlation, outcome->uid_hash, &record);
   obk_log_error (&record, outcome->error);
   obk_log_emit (&record);
 }

@@ -4,6 +4,7 @@
 
 #include <glib.h>
 
+#include "base/correlation.h"
 #include "identity/key-identity.h"
 #include "kms/error-table.h"
 
@@ -14,10 +15,12 @@ typedef struct
 {
   ObkMethod method;
   gint64 start_us;
-  const GError *error;            /* (nullable): what it failed of */
-  const ObkKeyIdentity *identity; /* (nullable): the version that it was about, when that is known */
-  const char *key_id;             /* (nullable): without one, the well-formed key_id that was asked for */
-  const char *healthz;            /* (nullable): what Status said */
+  const GError *error;               /* (nullable): what it failed of */
+  const ObkKeyIdentity *identity;    /* (nullable): the version that it was about, when that is known */
+  const char *key_id;                /* (nullable): without one, the well-formed key_id that was asked for */
+  const char *healthz;               /* (nullable): what Status said */
+  const ObkCorrelation *correlation; /* (nullable) */
+  const char *uid_hash;              /* (nullable): with it, when the request is to be told */
 } ObkRequestOutcome;
 
 /* Returns: "status", …: what logs and metrics call it */

@@ -22,6 +22,7 @@ struct _ObkService
   ObkGate gates[OBK_N_METHODS]; /* that of Status is not used */
   GQueue calls;                 /* of ObkServiceCall, all that have no answer yet */
   GHashTable *last_use;         /* of LastUse: of those that a board has had, and so not many */
+  ObkCorrelation *correlation;  /* (nullable) */
 };
 
 /* When a Decrypt last needed a key version. */
@@ -41,6 +42,8 @@ struct _ObkServiceCall
   gint64 arrived_us;
   gint64 start_us;
   gint64 deadline_us;
+  ObkCorrelation *correlation;    /* (nullable): with @uid_hash, when its records are to tell it */
+  char *uid_hash;                 /* (nullable) */
   ObkBoard *board;                /* one board from start to end: it holds the identity */
   const ObkKeyIdentity *identity; /* (nullable): until it is known */
   char *key_id;                   /* (nullable): the well-formed one of a request whose identity is not known */
@@ -161,6 +164,8 @@ static void
 call_free (ObkServiceCall *call)
 {
   obk_board_unref (call->board);
+  obk_correlation_unref (call->correlation);
+  g_free (call->uid_hash);
   g_free (call->key_id);
   g_free (call->ciphertext);
   g_free (call);
@@ -175,7 +180,18 @@ log_outcome (const ObkServiceCall *call, const GError *error)
       .error = error,
       .identity = call->identity,
       .key_id = call->key_id,
+      .correlation = call->correlation,
+      .uid_hash = call->uid_hash,
   });
+}
+
+static void
+run_waiting (ObkGate *gate)
+{
+  ObkGatePlace *next = NULL;
+
+  while ((next = obk_gate_next (gate)) != NULL)
+    run (OBK_CONTAINER_OF (next, ObkServiceCall, place));
 }
 
 /* Its slot goes to the next. */
@@ -184,13 +200,11 @@ detach (ObkServiceCall *call)
 {
   ObkService *service = call->service;
   ObkGate *gate = &service->gates[call->method];
-  ObkGatePlace *next = NULL;
 
   obk_poller_cancel_timer (service->options.poller, &call->timer);
   g_queue_unlink (&service->calls, &call->link);
   obk_gate_leave (gate, &call->place);
-  while ((next = obk_gate_next (gate)) != NULL)
-    run (OBK_CONTAINER_OF (next, ObkServiceCall, place));
+  run_waiting (gate);
 }
 
 static void
@@ -262,6 +276,8 @@ run (ObkServiceCall *call)
       call->transit_call = obk_transit_decrypt (transit, call->ciphertext, associated_data, call->deadline_us,
                                                 transit_decrypted, call);
     }
+  if (call->uid_hash != NULL)
+    obk_call_set_correlation (call->transit_call, call->correlation, call->uid_hash);
 }
 
 static void
@@ -314,6 +330,17 @@ call_new (ObkService *service, ObkMethod method, gint64 arrived_us, gint64 deadl
   return call;
 }
 
+/* A hash a request would cost something: only while it is wanted. */
+static void
+correlate (ObkServiceCall *call, const char *uid, gsize length)
+{
+  ObkCorrelation *correlation = call->service->correlation;
+
+  call->uid_hash = obk_correlation_hash (correlation, uid, length);
+  if (call->uid_hash != NULL)
+    call->correlation = obk_correlation_ref (correlation);
+}
+
 ObkServiceCall *
 obk_service_encrypt (ObkService *service, const ObkEncryptRequest *request, ObkEncryptDone done, gpointer user_data)
 {
@@ -326,6 +353,7 @@ obk_service_encrypt (ObkService *service, const ObkEncryptRequest *request, ObkE
   call->encrypted = done;
   call->plaintext = request->plaintext;
   call->plaintext_length = request->plaintext_length;
+  correlate (call, request->uid, request->uid_length);
   if (check_encrypt (call, request, &error) && enter (call, &error))
     return call;
   finish (call, NULL, NULL, error);
@@ -403,6 +431,7 @@ obk_service_decrypt (ObkService *service, const ObkDecryptRequest *request, ObkD
   call = call_new (service, OBK_METHOD_DECRYPT, request->arrived_us, request->deadline_us, user_data);
   call->decrypted = done;
   call->decrypt = *request;
+  correlate (call, request->uid, request->uid_length);
   if (admit_decrypt (call, &error) || discover (call, &error))
     return call;
   finish (call, NULL, NULL, error);
@@ -453,9 +482,28 @@ obk_service_new (const ObkServiceOptions *options)
   service = g_new0 (ObkService, 1);
   service->options = *options;
   service->last_use = g_hash_table_new_full (g_int_hash, g_int_equal, NULL, g_free);
-  service->gates[OBK_METHOD_ENCRYPT].slots = options->max_encrypt;
-  service->gates[OBK_METHOD_DECRYPT].slots = options->max_decrypt;
+  obk_service_set_limits (service, options->max_encrypt, options->max_decrypt);
   return service;
+}
+
+void
+obk_service_set_limits (ObkService *service, guint max_encrypt, guint max_decrypt)
+{
+  g_return_if_fail (service != NULL && max_encrypt > 0 && max_decrypt > 0);
+
+  service->gates[OBK_METHOD_ENCRYPT].slots = max_encrypt;
+  service->gates[OBK_METHOD_DECRYPT].slots = max_decrypt;
+  run_waiting (&service->gates[OBK_METHOD_ENCRYPT]);
+  run_waiting (&service->gates[OBK_METHOD_DECRYPT]);
+}
+
+void
+obk_service_set_correlation (ObkService *service, ObkCorrelation *correlation)
+{
+  g_return_if_fail (service != NULL);
+
+  obk_correlation_unref (service->correlation);
+  service->correlation = correlation != NULL ? obk_correlation_ref (correlation) : NULL;
 }
 
 /* Unlike a cancelled call's, a slot goes to nobody here. */
@@ -475,5 +523,6 @@ obk_service_free (ObkService *service)
       call_free (call);
     }
   g_hash_table_unref (service->last_use);
+  obk_correlation_unref (service->correlation);
   g_free (service);
 }

@@ -4,6 +4,7 @@
 
 #include <glib.h>
 
+#include "base/correlation.h"
 #include "health/board.h"
 #include "health/prober.h"
 #include "identity/annotations.h"
@@ -31,6 +32,12 @@ typedef struct
 ObkService *obk_service_new (const ObkServiceOptions *options);
 void obk_service_free (ObkService *service);
 
+/* Calls at once, from now on: more of those that wait run at once, and what runs is let finish. */
+void obk_service_set_limits (ObkService *service, guint max_encrypt, guint max_decrypt);
+
+/* @correlation: (nullable): for the records of requests that come from now on */
+void obk_service_set_correlation (ObkService *service, ObkCorrelation *correlation);
+
 /* All borrowed until the callback has run or the call is cancelled. */
 typedef struct
 {
@@ -38,6 +45,8 @@ typedef struct
   gsize plaintext_length;
   gint64 arrived_us;  /* its duration counts from then on */
   gint64 deadline_us; /* OBK_NO_DEADLINE without one */
+  const char *uid;    /* (nullable): what the API server calls it */
+  gsize uid_length;
 } ObkEncryptRequest;
 
 typedef struct
@@ -50,6 +59,8 @@ typedef struct
   gsize n_annotations;
   gint64 arrived_us;
   gint64 deadline_us;
+  const char *uid; /* (nullable) */
+  gsize uid_length;
 } ObkDecryptRequest;
 
 /* @identity: the version that was used: its key_id and annotations go into the answer */

@@ -4,6 +4,8 @@
 
 #include <systemd/sd-daemon.h>
 
+#include <time.h>
+
 /* There is one service manager and one status line. */
 static char *last_status = NULL;
 
@@ -11,6 +13,17 @@ void
 obk_notify_ready (void)
 {
   (void)sd_notify (0, "READY=1"); /* nobody listening is not our failure, here and below */
+}
+
+void
+obk_notify_reloading (void)
+{
+  struct timespec now = { 0 };
+
+  /* systemd takes the READY=1 that comes after this time for this reload's (sd_notify(3)). */
+  clock_gettime (CLOCK_MONOTONIC, &now);
+  (void)sd_notifyf (0, "RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT,
+                    (gint64)now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000);
 }
 
 void

@@ -393,6 +393,49 @@ obk_auth_set_login_callback (ObkAuth *auth, void (*logged_in) (gpointer user_dat
   auth->logged_in_data = user_data;
 }
 
+void
+obk_auth_tune (ObkAuth *auth, const ObkAuthOptions *options)
+{
+  gint64 former_us = auth->options.login_before_token_expiry_us;
+  gint64 window_us = options->login_before_token_expiry_us;
+  gint64 now_us = obk_clock_boot_us ();
+
+  auth->options = *options;
+  if (former_us == window_us || !obk_lease_is_valid (&auth->lease, now_us))
+    return;
+  if (auth->lease.expires_us - now_us > window_us)
+    auth->lease.window_us = window_us;
+  /* Not a refresh that waits after one that failed. */
+  if (auth->timer.position != 0 && auth->failure == NULL)
+    obk_poller_set_timer (auth->poller, &auth->timer, MAX (auth->lease.expires_us - window_us, now_us));
+}
+
+gboolean
+obk_auth_share (ObkAuth *auth, const ObkAuth *from)
+{
+  g_return_val_if_fail (auth != NULL && from != NULL && auth != from, FALSE);
+
+  if (!obk_lease_is_valid (&from->lease, obk_clock_boot_us ()))
+    return FALSE;
+  cancel_refresh (auth);
+  obk_lease_clear (&auth->lease);
+  auth->lease = from->lease;
+  obk_secret_ref (auth->lease.token);
+  auth->has_logged_in = TRUE;
+  auth->suspect = FALSE;
+  schedule_refresh (auth);
+  return TRUE;
+}
+
+void
+obk_auth_stop (ObkAuth *auth)
+{
+  g_return_if_fail (auth != NULL);
+
+  obk_poller_cancel_timer (auth->poller, &auth->timer);
+  cancel_refresh (auth);
+}
+
 ObkSecret *
 obk_auth_peek (ObkAuth *auth)
 {

@@ -36,6 +36,22 @@ void obk_auth_start (ObkAuth *auth);
 /* Called on the main loop after each login that passed (the probes try at once then). */
 void obk_auth_set_login_callback (ObkAuth *auth, void (*logged_in) (gpointer user_data), gpointer user_data);
 
+/* The durations of @options, from now on; a token within the new window is refreshed at once. */
+void obk_auth_tune (ObkAuth *auth, const ObkAuthOptions *options);
+
+/**
+ * obk_auth_share:
+ * @from: another one of the same OpenBao; how it logs in does not matter
+ *
+ * Uses the token of @from as its own, and keeps it alive like that of a login.
+ *
+ * Returns: whether there was a valid one
+ */
+gboolean obk_auth_share (ObkAuth *auth, const ObkAuth *from);
+
+/* Keeps the token alive no more: another one does that. Who asks is still served. */
+void obk_auth_stop (ObkAuth *auth);
+
 typedef struct _ObkAuthWait ObkAuthWait;
 
 /**

@@ -49,6 +49,8 @@ struct _ObkCall
   ObkClientDone done;
   gpointer user_data;
   GDestroyNotify free_user_data;
+  ObkCorrelation *correlation; /* (nullable): with @uid_hash */
+  char *uid_hash;
 
   /* the request */
   const char *operation;
@@ -93,6 +95,8 @@ call_free (ObkCall *call)
 {
   if (call->free_user_data != NULL)
     call->free_user_data (call->user_data);
+  obk_correlation_unref (call->correlation);
+  g_free (call->uid_hash);
   obk_secret_unref (call->body);
   obk_secret_unref (call->token);
   g_clear_error (&call->held);
@@ -283,6 +287,7 @@ log_attempt (const ObkCall *call, const json_t *json, const GError *error, gint6
   obk_log_int (&record, OBK_FIELD_ADDRESS_INDEX, call->attempt.index);
   if (call->client->log_request_ids)
     obk_log_string (&record, OBK_FIELD_OPENBAO_REQUEST_ID, json_string_value (json_object_get (json, "request_id")));
+  obk_correlation_log (call->correlation, call->uid_hash, &record);
   obk_log_error (&record, error);
   obk_log_emit (&record);
 }
@@ -452,6 +457,15 @@ obk_call_cancel (ObkCall *call)
   call_free (call);
 }
 
+void
+obk_call_set_correlation (ObkCall *call, ObkCorrelation *correlation, const char *uid_hash)
+{
+  g_return_if_fail (call != NULL && correlation != NULL && call->correlation == NULL);
+
+  call->correlation = obk_correlation_ref (correlation);
+  call->uid_hash = g_strdup (uid_hash);
+}
+
 /* --- life --- */
 
 ObkClient *
@@ -495,6 +509,21 @@ obk_client_set_auth (ObkClient *client, ObkAuth *auth)
   g_return_if_fail (client != NULL);
 
   client->auth = auth;
+}
+
+void
+obk_client_tune (ObkClient *client, gint64 timeout_us, gboolean log_request_ids)
+{
+  g_return_if_fail (client != NULL && timeout_us > 0);
+
+  client->timeout_us = timeout_us;
+  client->log_request_ids = log_request_ids;
+}
+
+gboolean
+obk_client_is_idle (const ObkClient *client)
+{
+  return client->calls.head == NULL;
 }
 
 guint

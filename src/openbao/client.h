@@ -5,6 +5,7 @@
 #include <glib.h>
 #include <jansson.h>
 
+#include "base/correlation.h"
 #include "base/secret.h"
 #include "openbao/http.h"
 
@@ -39,6 +40,12 @@ void obk_client_free (ObkClient *client); /* cancels what is under way; not from
  * waiting for it when it goes. */
 void obk_client_set_auth (ObkClient *client, struct _ObkAuth *auth);
 
+/* As in the options, for what begins from now on. */
+void obk_client_tune (ObkClient *client, gint64 timeout_us, gboolean log_request_ids);
+
+/* Whether nothing is under way, so that it may be freed. */
+gboolean obk_client_is_idle (const ObkClient *client);
+
 typedef struct
 {
   const char *operation;         /* OBK_OPERATION_…, static */
@@ -62,6 +69,9 @@ typedef void (*ObkClientDone) (const json_t *json, gint64 date_unix, const GErro
 /* The callback runs once, never from within this function, and not after a cancel. */
 ObkCall *obk_client_send (ObkClient *client, const ObkClientRequest *request, ObkClientDone done, gpointer user_data);
 void obk_call_cancel (ObkCall *call);
+
+/* Its records tell which request of the API server it is for; @uid_hash is copied. */
+void obk_call_set_correlation (ObkCall *call, ObkCorrelation *correlation, const char *uid_hash);
 
 /* Returns: whether address @index is in use; there are obk_client_n_addresses(). For metrics */
 guint obk_client_n_addresses (const ObkClient *client);

@@ -308,6 +308,15 @@ obk_transit_read_upsert (ObkTransit *transit, gint64 deadline_us, ObkTransitUpse
 
 /* --- life --- */
 
+static void
+clear_paths (ObkTransit *transit)
+{
+  g_free (transit->encrypt_path);
+  g_free (transit->decrypt_path);
+  g_free (transit->key_path);
+  g_free (transit->upsert_path);
+}
+
 ObkTransit *
 obk_transit_new (ObkClient *client, const char *mount_path, const char *key_name)
 {
@@ -328,14 +337,33 @@ obk_transit_new (ObkClient *client, const char *mount_path, const char *key_name
   return transit;
 }
 
+ObkTransit *
+obk_transit_copy (const ObkTransit *transit)
+{
+  ObkTransit *copy = g_new0 (ObkTransit, 1);
+
+  obk_transit_redirect (copy, transit);
+  return copy;
+}
+
+void
+obk_transit_redirect (ObkTransit *transit, const ObkTransit *other)
+{
+  g_return_if_fail (transit != NULL && other != NULL && transit != other);
+
+  clear_paths (transit);
+  transit->client = other->client;
+  transit->encrypt_path = g_strdup (other->encrypt_path);
+  transit->decrypt_path = g_strdup (other->decrypt_path);
+  transit->key_path = g_strdup (other->key_path);
+  transit->upsert_path = g_strdup (other->upsert_path);
+}
+
 void
 obk_transit_free (ObkTransit *transit)
 {
   if (transit == NULL)
     return;
-  g_free (transit->encrypt_path);
-  g_free (transit->decrypt_path);
-  g_free (transit->key_path);
-  g_free (transit->upsert_path);
+  clear_paths (transit);
   g_free (transit);
 }

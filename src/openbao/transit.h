@@ -15,6 +15,11 @@ typedef struct _ObkTransit ObkTransit;
 ObkTransit *obk_transit_new (ObkClient *client, const char *mount_path, const char *key_name);
 void obk_transit_free (ObkTransit *transit);
 
+/* One that makes the same calls by the same client. */
+ObkTransit *obk_transit_copy (const ObkTransit *transit);
+/* From now on its calls go where those of @other go. What is under way stays where it is. */
+void obk_transit_redirect (ObkTransit *transit, const ObkTransit *other);
+
 /* In each callback exactly one of result and @error is set; the result is borrowed. */
 typedef void (*ObkTransitCiphertextDone) (const char *ciphertext, const GError *error, gpointer user_data);
 typedef void (*ObkTransitPlaintextDone) (ObkSecret *plaintext, const GError *error, gpointer user_data);

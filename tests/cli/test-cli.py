@@ -141,11 +141,14 @@ class Configuration(unittest.TestCase):
         self.assertEqual(report['configFile'], str(self.path))
         self.assertRegex(report['fingerprint'], r'^cfg1\.[A-Za-z0-9_-]{43}$')
         fields = report['fields']
-        self.assertEqual(fields['transit.keyName'], {'value': self.document['transit']['keyName'], 'origin': 'file'})
-        self.assertEqual(fields['server.maxConcurrentDecrypt'], {'value': 64, 'origin': 'default'})
-        self.assertEqual(fields['rotation.rejectVersionRollback'], {'value': True, 'origin': 'default'})
-        self.assertEqual(fields['server.allowedUids'], {'value': [], 'origin': 'default'})
-        self.assertEqual(fields['auth.loginTimeout'], {'value': '5s', 'origin': 'default'})
+        self.assertEqual(fields['transit.keyName'],
+                         {'value': self.document['transit']['keyName'], 'origin': 'file', 'reload': 'when-proved'})
+        self.assertEqual(fields['server.maxConcurrentDecrypt'], {'value': 64, 'origin': 'default', 'reload': 'at-once'})
+        self.assertEqual(fields['rotation.rejectVersionRollback'],
+                         {'value': True, 'origin': 'default', 'reload': 'at-once'})
+        self.assertEqual(fields['state.path']['reload'], 'refused')
+        self.assertEqual(fields['server.allowedUids'], {'value': [], 'origin': 'default', 'reload': 'at-once'})
+        self.assertEqual(fields['auth.loginTimeout'], {'value': '5s', 'origin': 'default', 'reload': 'at-once'})
         text = run('config', '--config', self.path).stdout
         self.assertIn(report['fingerprint'], text)
         self.assertRegex(text, r'(?m)^transit\.keyName +kubernetes +file$')
@@ -168,16 +171,18 @@ class Configuration(unittest.TestCase):
 
         def fields(*arguments, **environment):
             return self.report(*arguments, **environment)['fields']
-        self.assertEqual(fields()['logging.level'], {'value': 'error', 'origin': 'file'})
-        self.assertEqual(fields(**{level: 'warn'})['logging.level'], {'value': 'warn', 'origin': 'environment'})
+        self.assertEqual(fields()['logging.level'], {'value': 'error', 'origin': 'file', 'reload': 'at-once'})
+        self.assertEqual(fields(**{level: 'warn'})['logging.level'],
+                         {'value': 'warn', 'origin': 'environment', 'reload': 'at-once'})
         self.assertEqual(fields('--log-level', 'debug', **{level: 'warn'})['logging.level'],
-                         {'value': 'debug', 'origin': 'flag'})
-        self.assertEqual(fields('--metrics-address=')['server.metricsAddress'], {'value': '', 'origin': 'flag'})
+                         {'value': 'debug', 'origin': 'flag', 'reload': 'at-once'})
+        self.assertEqual(fields('--metrics-address=')['server.metricsAddress'],
+                         {'value': '', 'origin': 'flag', 'reload': 'at-once'})
 
     def test_global_options_before_the_command(self):
         result = run('--config', self.path, '--health-address', 'unix:/x', 'config', '--output', 'json')
         self.assertEqual(json.loads(result.stdout)['fields']['server.healthAddress'],
-                         {'value': 'unix:/x', 'origin': 'flag'})
+                         {'value': 'unix:/x', 'origin': 'flag', 'reload': 'at-once'})
 
     def test_path_from_the_environment(self):
         for name in ('BAO_KMS_PROVIDER_CONFIG', 'BAO_KMS_PROVIDER_CONFIG_PATH'):

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from rig.audit import AuditLog
+from rig.notify import NotifySocket
 from rig.openbao import OpenBao
 from rig.pki import Authority
 from rig.provider import Provider, policy_for, private_directory
@@ -111,3 +112,10 @@ def provider(make_provider, tenant):
 @pytest.fixture
 def client(provider):
     return provider.client()
+
+
+@pytest.fixture
+def notify(directory):
+    made = NotifySocket(directory / "notify")
+    yield made
+    made.socket.close()

@@ -20,37 +20,6 @@ from rig.provider import policy_for, run_command
 from rig.transit import Tenant
 
 
-class NotifySocket:
-    """What systemd listens on."""
-
-    def __init__(self, path):
-        self.path = str(path)
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(self.path)
-        self.lines = []
-
-    def wait(self, prefix, timeout=10):
-        """The first line not yet taken that begins so; earlier ones are kept."""
-        deadline = time.monotonic() + timeout
-        while True:
-            for line in self.lines:
-                if line.startswith(prefix):
-                    self.lines.remove(line)
-                    return line
-            self.socket.settimeout(max(0.01, deadline - time.monotonic()))
-            try:
-                self.lines += self.socket.recv(4096).decode().splitlines()
-            except TimeoutError:
-                raise AssertionError(f"no {prefix} within {timeout} s; {self.lines}") from None
-
-
-@pytest.fixture
-def notify(directory):
-    made = NotifySocket(directory / "notify")
-    yield made
-    made.socket.close()
-
-
 def test_ready_before_openbao_is(make_provider, durable_openbao, durable_tenant, notify):
     durable_openbao.kill()
     provider = make_provider(durable_tenant).start(wait=None, environment={"NOTIFY_SOCKET": notify.path})

@@ -121,15 +121,17 @@ static void
 test_encrypt (void)
 {
   char bytes[] = "\x0a\x03one\x12\x03uid\x0a\x05t\0w\xffo";
-  ObkEncryptMessage message = { "x", 1 };
+  ObkEncryptMessage message = { .plaintext = "x", .plaintext_length = 1 };
   g_autoptr (GError) error = NULL;
 
   g_assert_true (obk_encrypt_message_read (bytes, sizeof bytes - 1, &message, &error));
   g_assert_no_error (error);
   g_assert_cmpmem (message.plaintext, message.plaintext_length, "t\0w\xffo", 5); /* the last one counts */
+  g_assert_cmpmem (message.uid, message.uid_length, "uid", 3);
   g_assert_true ((const char *)message.plaintext > bytes && (const char *)message.plaintext < bytes + sizeof bytes);
   g_assert_true (obk_encrypt_message_read (bytes, 0, &message, &error));
   g_assert_cmpuint (message.plaintext_length, ==, 0);
+  g_assert_null (message.uid);
 }
 
 static void

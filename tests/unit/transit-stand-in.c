@@ -15,6 +15,7 @@ call_free (gpointer data)
   g_clear_pointer (&call->plaintext, obk_secret_unref);
   g_free (call->ciphertext);
   g_free (call->associated_data);
+  g_free (call->uid_hash);
   g_free (call);
 }
 
@@ -366,6 +367,13 @@ start (ObkTransit *transit, StandInKinds kind, const char *associated_data, gint
   if (!transit->silent && (kind & transit->held) == 0)
     answer_soon (call);
   return call;
+}
+
+void
+obk_call_set_correlation (ObkCall *call, ObkCorrelation *correlation, const char *uid_hash)
+{
+  g_free (call->uid_hash);
+  call->uid_hash = g_strdup (uid_hash);
 }
 
 ObkCall *

@@ -29,6 +29,7 @@ struct _ObkCall
   char *ciphertext;
   char *associated_data;
   gint64 deadline_us;
+  char *uid_hash; /* (nullable) */
   ObkTransitCiphertextDone encrypted;
   ObkTransitPlaintextDone decrypted;
   ObkTransitKeyDone key_read;

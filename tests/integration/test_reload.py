@@ -1,0 +1,742 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SIGHUP: what a reload changes, what it refuses, and that no call notices."""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import grpc
+import pytest
+from rig.kms import refusal
+from rig.load import Load
+from rig.pki import Authority
+from rig.process import free_port, wait_until
+from rig.provider import policy_for, run_command
+from rig.relay import Relay
+from rig.reload import reload, reload_way, sighup
+from rig.transit import Tenant
+from test_peers import NOBODY, status_as
+
+
+def names(record):
+    return record.get("config_fields", "").split(", ")
+
+
+def works(provider):
+    client = provider.client()
+    assert client.decrypt(client.encrypt(b"text")) == b"text"
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def relay(openbao):
+    relay = Relay(openbao.port)
+    yield relay
+    relay.close()
+
+
+# Each field
+
+
+class Subject:
+    """A provider under load, and what the effects are looked for in."""
+
+    def __init__(self, provider, tenant, audit, relay):
+        self.provider = provider
+        self.tenant = tenant
+        self.audit = audit
+        self.relay = relay
+        self.overrides = {}
+
+    def records_since(self, count, *arguments, **fields):
+        return self.provider.records(*arguments, **fields)[count:]
+
+    def reload(self, **overrides):
+        """On top of what was changed before."""
+        self.overrides.update(overrides)
+        record = reload(self.provider, **self.overrides)
+        assert record["status"] == "ok", record
+        return record
+
+    def reload_way(self, **overrides):
+        self.overrides.update(overrides)
+        return reload_way(self.provider, **self.overrides)
+
+    def wait_asked(self, path, mark, **options):
+        return self.audit.wait_for(path, mark, **options)
+
+
+def allowed_uids(s):
+    s.provider.directory.chmod(0o711)
+    assert status_as(s.provider, NOBODY, NOBODY, os.getgid()) == "ok"
+    assert names(s.reload(**{"server.allowedUids": [12345]})) == ["server.allowedUids"]
+    assert status_as(s.provider, NOBODY, NOBODY, os.getgid()) == "UNAVAILABLE"
+    s.reload(**{"server.allowedUids": [NOBODY]})
+    assert status_as(s.provider, NOBODY, NOBODY) == "ok"
+    s.reload(**{"server.allowedUids": None})
+    assert status_as(s.provider, NOBODY, NOBODY) == "UNAVAILABLE"
+
+
+def fetch(where, page):
+    """A page of a port, or of a Unix socket."""
+    arguments = ["--unix-socket", str(where)] if isinstance(where, pathlib.Path) else []
+    host = "unix" if arguments else f"127.0.0.1:{where}"
+    result = subprocess.run(["curl", "-sf", "--max-time", "5", *arguments, f"http://{host}{page}"],
+                            stdout=subprocess.PIPE, text=True, check=False)
+    return result.stdout if result.returncode == 0 else None
+
+
+def endpoint(field, page, expected):
+    def check(s):
+        first, second, unix = free_port(), free_port(), s.provider.directory / "page.sock"
+        assert names(s.reload(**{field: f"127.0.0.1:{first}"})) == [field]
+        assert expected in fetch(first, page)
+        with socket.create_server(("127.0.0.1", second)):
+            s.provider.configure(**{**s.overrides, field: f"127.0.0.1:{second}", "openbao.timeout": "7s"})
+            record = sighup(s.provider)
+            assert record["status"] == "error" and field in record["cause"]
+            assert expected in fetch(first, page)
+        s.reload(**{field: f"127.0.0.1:{second}"})
+        assert expected in fetch(second, page) and fetch(first, page) is None
+        s.reload(**{field: f"unix:{unix}"})
+        assert expected in fetch(unix, page) and fetch(second, page) is None
+        s.reload(**{field: ""})
+        assert fetch(unix, page) is None
+    return check
+
+
+def limit(operation, field):
+    def check(s):
+        client = s.provider.client()
+        encrypted = client.encrypt(b"text")
+        calls = {"encrypt": lambda: client.encrypt(b"text"), "decrypt": lambda: client.decrypt(encrypted)}
+
+        def time_of_two():
+            """That two calls take which OpenBao does not answer: each has openbao.timeout."""
+            s.tenant.bao.process.freeze()
+            try:
+                started = time.monotonic()
+                with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                    for call in [pool.submit(refusal, calls[operation]) for _ in range(2)]:
+                        assert call.result()[0] == grpc.StatusCode.DEADLINE_EXCEEDED
+                return time.monotonic() - started
+            finally:
+                s.tenant.bao.process.thaw()
+        assert names(s.reload(**{field: 1, "openbao.timeout": "500ms"})) == sorted([field, "openbao.timeout"], reverse=True)
+        assert 1 <= time_of_two() < 1.5
+        s.reload(**{field: 2})
+        assert 0.5 <= time_of_two() < 1
+    return check
+
+
+def accepted(field, value):
+    """Of what only a long time, or a thousand calls, would show: unit tests do."""
+    def check(s):
+        assert names(s.reload(**{field: value})) == [field]
+        assert names(s.reload(**{field: None})) == [field]
+    return check
+
+
+def address(s):
+    mark = s.audit.mark()
+    assert names(s.reload_way(**{"openbao.address": f"https://127.0.0.1:{s.relay.port}"})) == ["openbao.address"]
+    s.relay.cut()
+    assert refusal(s.provider.client().encrypt, b"text")[0] == grpc.StatusCode.UNAVAILABLE
+    s.reload_way(**{"openbao.address": s.tenant.bao.address})
+    works(s.provider)
+    s.relay.mend()
+    assert not s.audit.requests(mark, f"auth/{s.tenant.auth}/login")  # the token is good at all addresses
+
+
+def additional_addresses(s):
+    s.reload_way(**{"openbao.additionalAddresses": [f"https://127.0.0.1:{s.relay.port}"]})
+    assert names(s.reload_way(**{"openbao.address": f"https://127.0.0.1:{free_port()}"})) == ["openbao.address"]
+    works(s.provider)  # by the additional one
+    s.reload_way(**{"openbao.address": s.tenant.bao.address, "openbao.additionalAddresses": None})
+    works(s.provider)
+
+
+def ca_cert_file(s):
+    copy = s.provider.directory / "ca-copy.pem"
+    shutil.copyfile(s.tenant.bao.authority.file, copy)
+    copy.chmod(0o644)
+    assert names(s.reload_way(**{"openbao.caCertFile": str(copy)})) == ["openbao.caCertFile"]
+    works(s.provider)
+    waits(s, "openbao.caCertFile", str(Authority(s.provider.directory / "other-pki").file), "unknown issuer")
+
+
+def waits(s, field, value, why):
+    """The new way does not work: the former one goes on, and the next reload ends the waiting."""
+    before = len(s.provider.records("session.changed", status="error"))
+    former = s.overrides.get(field)
+    record = s.reload(**{field: value})
+    assert record["status"] == "ok" and names(record) == [field]
+    failed = s.provider.wait_record("session.changed", count=before + 1, status="error")[-1]
+    assert why in failed["cause"], failed
+    works(s.provider)
+    s.reload(**{field: former})
+    time.sleep(0.7)  # longer than bootstrap.retryInterval
+    count = len(s.provider.records("session.changed"))
+    time.sleep(0.7)
+    assert len(s.provider.records("session.changed")) == count
+    works(s.provider)
+
+
+def tls_server_name(s):
+    assert names(s.reload_way(**{"openbao.tlsServerName": "127.0.0.1"})) == ["openbao.tlsServerName"]
+    works(s.provider)
+    waits(s, "openbao.tlsServerName", "another.test", "name mismatch")
+
+
+def timeout(s):
+    def time_of_a_call():
+        s.tenant.bao.process.freeze()
+        try:
+            started = time.monotonic()
+            assert refusal(client.decrypt, encrypted)[0] == grpc.StatusCode.DEADLINE_EXCEEDED
+            return time.monotonic() - started
+        finally:
+            s.tenant.bao.process.thaw()
+    client = s.provider.client()
+    encrypted = client.encrypt(b"text")
+    assert names(s.reload(**{"openbao.timeout": "300ms"})) == ["openbao.timeout"]
+    assert time_of_a_call() < 1.5
+    s.reload(**{"openbao.timeout": None})
+    assert 1.5 < time_of_a_call() < 4
+
+
+def role(s):
+    mark = s.audit.mark()
+    s.tenant.role = "other"
+    s.tenant.write_role()
+    assert names(s.reload_way(**{"auth.jwt.role": "other"})) == ["auth.jwt.role"]
+    assert s.wait_asked(f"auth/{s.tenant.auth}/login", mark)[0]["data"]["role"] == "other"
+    works(s.provider)
+    waits(s, "auth.jwt.role", "of-nobody", "login was refused")
+
+
+def auth_mount(s):
+    other = Tenant(s.tenant.bao, s.provider.directory / "other-tenant", auth="jwt-other")
+    s.tenant.request("POST", "sys/auth/jwt-other", {"type": "jwt"})
+    s.tenant.request("POST", "auth/jwt-other/config", {"jwt_validation_pubkeys": [s.tenant.signer.public_pem()]})
+    other.signer, other.policy_name, other.role = s.tenant.signer, s.tenant.policy_name, s.tenant.role
+    other.write_role()
+    mark = s.audit.mark()
+    assert names(s.reload_way(**{"auth.jwt.mountPath": "auth/jwt-other"})) == ["auth.jwt.mountPath"]
+    s.wait_asked("auth/jwt-other/login", mark)
+    works(s.provider)
+
+
+def jwt_file(s):
+    path = s.provider.directory / "other.jwt"
+    mark = s.audit.mark()
+    s.reload(**{"auth.jwt.jwtFile": str(path)})
+    before = len(s.provider.records("session.changed", status="ok"))
+    s.provider.wait_record("session.changed", status="error")
+    works(s.provider)
+    s.tenant.signer.write(path, jti="another")
+    s.provider.wait_record("session.changed", 15, count=before + 1, status="ok")
+    assert s.wait_asked(f"auth/{s.tenant.auth}/login", mark)[0]["data"]["jwt"] == path.read_text().strip()
+    works(s.provider)
+
+
+def jwt_rule(field, good, bad, why):
+    def check(s):
+        assert names(s.reload_way(**{field: good})) == [field]
+        works(s.provider)
+        waits(s, field, bad, why)
+    return check
+
+
+def login_before_expiry(s):
+    renewals = len(s.provider.records("auth.renewal", status="ok"))
+    record = s.reload(**{"auth.loginBeforeTokenExpiry": "59m59s"})
+    assert names(record) == ["auth.loginBeforeTokenExpiry"]
+    s.provider.wait_record("auth.renewal", count=renewals + 1, status="ok")
+    s.reload(**{"auth.loginBeforeTokenExpiry": None})
+
+
+def renewal_increment(s):
+    s.reload(**{"auth.tokenRenewalIncrement": "50m"})
+    mark = s.audit.mark()
+    s.reload(**{"auth.loginBeforeTokenExpiry": "49m"})
+    time.sleep(0.2)
+    s.reload(**{"auth.loginBeforeTokenExpiry": "45m"})
+    s.reload(**{"auth.tokenRenewalIncrement": "62m", "auth.loginBeforeTokenExpiry": "61m"})
+    assert s.wait_asked("auth/token/renew-self", mark)[-1]["data"]["increment"] == "3720s"
+    s.reload(**{"auth.tokenRenewalIncrement": None, "auth.loginBeforeTokenExpiry": None})
+
+
+def login_timeout(s):
+    s.reload(**{"auth.loginTimeout": "300ms"})
+    before = len(s.provider.records("auth.login", status="error"))
+    s.tenant.bao.process.freeze()
+    try:
+        s.reload(**{"auth.jwt.clockSkewLeeway": "31s"})
+        failed = s.provider.wait_record("auth.login", count=before + 1, status="error")[before]
+        assert 250 < failed["duration_ms"] < 1500
+    finally:
+        s.tenant.bao.process.thaw()
+    s.provider.wait_record("session.changed", 15, status="ok")
+    s.reload(**{"auth.loginTimeout": None})
+    s.provider.wait_healthy()
+
+
+def transit_mount(s):
+    s.tenant.request("POST", "sys/remount", {"from": s.tenant.mount, "to": "moved"})
+    s.tenant.mount = "moved"
+    s.tenant.request("PUT", f"sys/policies/acl/{s.tenant.policy_name}", {"policy": policy_for(s.tenant)})
+    assert names(s.reload_way(**{"transit.mountPath": "moved"})) == ["transit.mountPath"]
+    s.provider.wait_healthy()
+    works(s.provider)
+
+
+def key_name(s):
+    """Another key, made within the same second or not, and one that is not there."""
+    s.tenant.request("PUT", f"sys/policies/acl/{s.tenant.policy_name}",
+                     {"policy": policy_for(s.tenant) + f"""
+                      path "{s.tenant.mount}/*" {{ capabilities = ["read", "update"] }}"""})
+    s.tenant.request("POST", f"{s.tenant.mount}/keys/another", {"type": "aes256-gcm96"})
+    for name in ("another", "of-nobody"):
+        before = len(s.provider.records("config.reloaded"))
+        s.provider.configure(**s.overrides, **{"transit.keyName": name, "logging.logOpenBaoRequestIDs": False})
+        s.provider.process.signal(signal.SIGHUP)
+        first, second = s.provider.wait_record("config.reloaded", count=before + 2)[before:]
+        assert first["status"] == "ok" and "transit.keyName" in names(first)
+        assert second["status"] == "error" and second["level"] == "warn"
+        if name == "another":
+            assert "another key" in second["cause"]
+        works(s.provider)
+        assert s.provider.wait_record("openbao.request", status="ok")[-1].get("openbao_request_id")
+    s.reload()
+
+
+def grace_timeout(s):
+    """As the first health is over, it counts for nothing any more."""
+    accepted("bootstrap.graceTimeout", "1h")(s)
+
+
+def wait_pace(s, kind, least, most, seconds):
+    """Probes of a kind in a while."""
+    before = len(s.provider.records("status.probe", probe_kind=kind))
+    time.sleep(seconds)
+    assert least <= len(s.provider.records("status.probe", probe_kind=kind)) - before <= most
+
+
+def probe_interval(s):
+    assert names(s.reload(**{"status.probeInterval": "100ms"})) == ["status.probeInterval"]
+    wait_pace(s, "metadata", 5, 14, 1.2)
+    s.reload(**{"status.probeInterval": "20s"})
+    time.sleep(0.2)
+    wait_pace(s, "metadata", 0, 0, 1.2)
+    s.reload(**{"status.probeInterval": "100ms"})  # not after 20 s
+    wait_pace(s, "metadata", 5, 14, 1.2)
+    s.reload(**{"status.probeInterval": "1s"})
+
+
+def deep_probe_interval(s):
+    assert names(s.reload(**{"status.deepProbeInterval": "100ms"})) == ["status.deepProbeInterval"]
+    wait_pace(s, "deep", 5, 14, 1.2)
+    s.reload(**{"status.deepProbeInterval": None})
+
+
+def staleness(s):
+    s.tenant.bao.process.freeze()
+    try:
+        time.sleep(2.5)
+        assert s.provider.client().status().healthz == "ok"
+        assert names(s.reload(**{"status.statusMaxStaleness": "1100ms"})) == ["status.statusMaxStaleness"]
+        s.provider.wait_unhealthy(1)
+        s.reload(**{"status.statusMaxStaleness": None})
+        s.provider.wait_healthy(1)
+    finally:
+        s.tenant.bao.process.thaw()
+    s.provider.wait_healthy()
+
+
+def retry_interval(s):
+    s.tenant.bao.process.freeze()
+    try:
+        s.reload(**{"openbao.timeout": "50ms", "status.statusMaxStaleness": "1100ms",
+                    "bootstrap.retryInterval": "100ms"})
+        s.provider.wait_unhealthy(3)
+        failed = len(s.provider.records("status.probe", probe_kind="metadata", status="error"))
+        s.provider.wait_record("status.probe", 1, count=failed + 2, probe_kind="metadata", status="error")
+    finally:
+        s.tenant.bao.process.thaw()
+    s.reload(**{"openbao.timeout": None, "status.statusMaxStaleness": None, "bootstrap.retryInterval": None})
+    s.provider.wait_healthy(45)
+
+
+def rotation(s):
+    s.tenant.rotate()
+    s.provider.wait_record("key.observed")
+    time.sleep(1.5)
+    assert not s.provider.records("key.promoted")
+    record = s.reload(**{"rotation.activationDelay": "10ms", "rotation.requireStableObservationCount": 1})
+    assert names(record) == ["rotation.activationDelay", "rotation.requireStableObservationCount"]
+    s.provider.wait_record("key.promoted", 5)
+    s.provider.wait_healthy()
+
+
+def log_level(s):
+    assert names(s.reload(**{"logging.level": "warn"})) == ["logging.level"]
+    works(s.provider)
+    count = len(s.provider.records())
+    works(s.provider)
+    assert len(s.provider.records()) == count
+    s.reload(**{"logging.level": "debug"})
+    works(s.provider)
+    s.provider.wait_record("kms.request", operation="decrypt")
+
+
+def log_format(s):
+    s.overrides["logging.format"] = "text"
+    s.provider.configure(**s.overrides)
+    s.provider.process.signal(signal.SIGHUP)
+    wait_until(lambda: "config.reloaded status=ok" in s.provider.process.log(), 5, "a line of text")
+    s.reload(**{"logging.format": None})
+    lines = [line for line in s.provider.log_path.read_text().splitlines() if line.startswith("{")]
+    s.provider.log_path.write_text("".join(f"{line}\n" for line in lines))  # no foreign output
+    works(s.provider)
+
+
+def request_ids(s):
+    def asked():
+        before = len(s.provider.records("openbao.request", openbao_operation="transit encrypt"))
+        works(s.provider)
+        return s.provider.wait_record("openbao.request", count=before + 1, openbao_operation="transit encrypt")[before]
+    assert "openbao_request_id" in asked()
+    assert names(s.reload(**{"logging.logOpenBaoRequestIDs": False})) == ["logging.logOpenBaoRequestIDs"]
+    assert "openbao_request_id" not in asked()
+    s.reload(**{"logging.logOpenBaoRequestIDs": None})
+    assert "openbao_request_id" in asked()
+
+
+def correlation(s):
+    def told():
+        """What both sides of a few requests tell of them."""
+        found = []
+        for message, fields in (("kms.request", {"operation": "encrypt"}),
+                                ("openbao.request", {"openbao_operation": "transit encrypt"})):
+            before = len(s.provider.records(message, **fields))
+            works(s.provider)
+            s.provider.wait_record(message, count=before + 1, **fields)
+            found.append([record for record in s.provider.records(message, **fields)[before:]
+                          if "request_uid_hash" in record])
+        return found
+    field = "logging.debugCorrelation."
+    assert told() == [[], []]
+    record = s.reload(**{field + "enabled": True, field + "incidentId": "INC-7", field + "ttl": "2s"})
+    assert names(record) == [field + "enabled", field + "ttl", field + "incidentId"]
+    for (record, *_) in told():
+        assert len(record["request_uid_hash"]) == 43
+        assert record["debug_correlation_incident"] == "INC-7"
+        assert record["debug_correlation_expires_at"] > record["ts"][:19]
+    time.sleep(2.1)
+    assert told() == [[], []]
+    s.reload(**{"status.probeInterval": "900ms"})  # another reload is no reason to go on
+    assert told() == [[], []]
+    s.reload(**{field + "ttl": "1m", "status.probeInterval": "1s"})
+    assert all(told())
+    s.reload(**{field + "enabled": None, field + "incidentId": None, field + "ttl": None})
+    assert told() == [[], []]
+
+
+EFFECTS = {
+    "server.allowedUids": allowed_uids,
+    "server.maxConcurrentStatus": accepted("server.maxConcurrentStatus", 3),
+    "server.maxConcurrentEncrypt": limit("encrypt", "server.maxConcurrentEncrypt"),
+    "server.maxConcurrentDecrypt": limit("decrypt", "server.maxConcurrentDecrypt"),
+    "server.metricsAddress": endpoint("server.metricsAddress", "/metrics",
+                                      "openbao_kms_config_last_reload_success_timestamp_seconds"),
+    "server.healthAddress": endpoint("server.healthAddress", "/ready", "\"status\""),
+    "openbao.address": address,
+    "openbao.additionalAddresses": additional_addresses,
+    "openbao.caCertFile": ca_cert_file,
+    "openbao.tlsServerName": tls_server_name,
+    "openbao.timeout": timeout,
+    "auth.loginBeforeTokenExpiry": login_before_expiry,
+    "auth.tokenRenewalIncrement": renewal_increment,
+    "auth.loginTimeout": login_timeout,
+    "auth.jwt.mountPath": auth_mount,
+    "auth.jwt.role": role,
+    "auth.jwt.jwtFile": jwt_file,
+    "auth.jwt.minRemainingTtl": jwt_rule("auth.jwt.minRemainingTtl", "3m", "2h", "minRemainingTtl"),
+    "auth.jwt.clockSkewLeeway": accepted("auth.jwt.clockSkewLeeway", "40s"),
+    "auth.jwt.expectedIssuer": jwt_rule("auth.jwt.expectedIssuer", "https://issuer.test", "of-nobody", "\"iss\""),
+    "auth.jwt.expectedAudience": jwt_rule("auth.jwt.expectedAudience", ["openbao-kms", "x"], ["of-nobody"], "\"aud\""),
+    "auth.jwt.expectedSubject": jwt_rule("auth.jwt.expectedSubject", "node-1", "of-nobody", "\"sub\""),
+    "transit.mountPath": transit_mount,
+    "transit.keyName": key_name,
+    "bootstrap.graceTimeout": grace_timeout,
+    "bootstrap.retryInterval": retry_interval,
+    "status.probeInterval": probe_interval,
+    "status.deepProbeInterval": deep_probe_interval,
+    "status.statusMaxStaleness": staleness,
+    "rotation.activationDelay": rotation,
+    "rotation.requireStableObservationCount": None,  # with the delay
+    "rotation.rejectVersionRollback": accepted("rotation.rejectVersionRollback", False),
+    "logging.level": log_level,
+    "logging.format": log_format,
+    "logging.logOpenBaoRequestIDs": request_ids,
+    "logging.debugCorrelation.enabled": correlation,
+    "logging.debugCorrelation.ttl": None,  # with enabled
+    "logging.debugCorrelation.incidentId": None,
+}
+
+
+@pytest.fixture
+def subject(make_provider, fresh_tenant, audit, relay):
+    return Subject(make_provider(fresh_tenant).start(wait="healthy"), fresh_tenant, audit, relay)
+
+
+@pytest.mark.parametrize("field", [field for field, check in EFFECTS.items() if check])
+def test_field(subject, field):
+    EFFECTS[field](subject)
+    works(subject.provider)
+
+
+def fields_of(config):
+    return json.loads(run_command("config", "--config", config, "--output", "json").stdout)["fields"]
+
+
+# Not of this file, or of a machine's own making: said where.
+ELSEWHERE = {
+    "configVersion",  # there is one
+    "rotation.mode",  # likewise
+    "openbao.fipsMode",  # not on every machine
+    "auth.method", "auth.jwt.source",
+}
+ELSEWHERE_BELOW = ("auth.cert.", "auth.jwt.oauth2.")
+
+
+def test_every_field_has_its_check(provider):
+    reloadable = {name for name, field in fields_of(provider.config).items()
+                  if field["reload"] != "refused" and not name.startswith(ELSEWHERE_BELOW)}
+    assert set(EFFECTS) | ELSEWHERE == reloadable
+
+
+REFUSED = {
+    "server.socketPath": "/tmp/another.sock",
+    "server.socketMode": "0600",
+    "server.socketGroup": "54321",
+    "openbao.namespace": "another",
+    "openbao.instanceId": "another",
+    "transit.keyIdScope.providerName": "another",
+    "transit.keyIdScope.clusterId": "another",
+    "transit.keyIdScope.transitMountId": "another",
+    "transit.keyIdScope.keyLineageId": "another",
+    "state.path": "/tmp/another/state.json",
+}
+
+
+def test_what_needs_a_restart_is_refused_by_name(provider):
+    assert set(REFUSED) == {name for name, field in fields_of(provider.config).items() if field["reload"] == "refused"}
+    for field, value in REFUSED.items():
+        provider.configure(**{field: value, "logging.level": "error", "openbao.timeout": "7s"})
+        before = len(provider.records("config.problem"))
+        record = sighup(provider)
+        assert record["status"] == "error" and record["error_class"] == "config_invalid" and field in record["cause"]
+        assert [problem["config_field"] for problem in provider.records("config.problem")[before:]] == [field]
+    works(provider)
+    assert provider.records("kms.request", operation="decrypt")  # the level has not changed
+
+
+BROKEN = {
+    "unknown": ({"openbao.adress": "x"}, "openbao.adress"),
+    "missing": ({"transit.keyName": None}, "transit.keyName"),
+    "wrong": ({"status.probeInterval": "soon"}, "status.probeInterval"),
+    "between-fields": ({"status.statusMaxStaleness": "500ms"}, "status.statusMaxStaleness"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_file_changes_nothing(provider, case):
+    overrides, field = BROKEN[case]
+    provider.configure(**{**overrides, "logging.logOpenBaoRequestIDs": False})
+    record = sighup(provider)
+    assert (record["status"], record["level"], record["error_class"]) == ("error", "warn", "config_invalid")
+    problem = provider.records("config.problem")[-1]
+    assert problem["config_field"] == field and problem["path"].startswith(f"{provider.config}:")
+    works(provider)
+    assert "openbao_request_id" in provider.wait_record("openbao.request", openbao_operation="transit encrypt")[-1]
+    assert reload(provider)["status"] == "ok"
+
+
+def test_files_that_cannot_be_used_change_nothing(provider):
+    cases = {}
+    unsafe = provider.directory / "unsafe.pem"
+    shutil.copyfile(provider.tenant.bao.authority.file, unsafe)
+    unsafe.chmod(0o666)
+    empty = provider.directory / "empty.pem"
+    empty.write_text("")
+    for path, why in (("/nowhere/ca.pem", "No such file"), (unsafe, "0666"), (empty, "certificate")):
+        cases[str(path)] = why
+    for path, why in cases.items():
+        record = reload(provider, **{"openbao.caCertFile": path, "logging.level": "error"})
+        assert record["status"] == "error" and why in record["cause"] and path in record["cause"]
+    record = reload(provider, **{"openbao.caCertFile": "credential:ca"})
+    assert record["status"] == "error" and "CREDENTIALS_DIRECTORY" in record["cause"]
+    record = reload(provider, **{"auth.jwt.jwtFile": "credential:jwt"})
+    assert record["status"] == "error" and "CREDENTIALS_DIRECTORY" in record["cause"]
+    provider.config.unlink()
+    record = sighup(provider)
+    assert record["status"] == "error" and "No such file" in record["cause"]
+    works(provider)
+    assert not provider.records("session.changed")
+    assert reload(provider)["status"] == "ok"
+
+
+def test_flags_and_environment_still_win(make_provider, tenant):
+    provider = make_provider(tenant)
+    provider.start(wait="healthy", command=[*provider.command(), "--log-level", "debug"])
+    record = reload(provider, **{"logging.level": "error"})
+    assert record["status"] == "ok" and "config_fields" not in record
+    works(provider)
+
+
+# When it comes
+
+
+def test_nothing_changed(provider):
+    record = sighup(provider)
+    assert record["status"] == "ok" and record["level"] == "info" and "config_fields" not in record
+    assert not provider.records("session.changed")
+    works(provider)
+
+
+def test_new_ways_under_load(make_provider, tenant, relay):
+    provider = make_provider(tenant).start(wait="healthy")
+    with Load(provider.socket) as load:
+        load.wait_calls(100)
+        for number in range(4):
+            reload_way(provider, **{"openbao.additionalAddresses": [f"https://127.0.0.1:{relay.port}"] * (number % 2 == 0)})
+            load.wait_calls(50)
+            reload_way(provider, **{"auth.jwt.clockSkewLeeway": f"{number + 31}s"})
+            load.wait_calls(50)
+    assert not load.failures
+    wait_until(lambda: len(list((provider.directory / "runtime").iterdir())) == 1, 5, "former ways are closed")
+
+
+def test_calls_on_the_former_way_end_there(make_provider, tenant, relay):
+    """A call that OpenBao has not answered yet, while the way changes under it."""
+    provider = make_provider(tenant, **{"openbao.address": f"https://127.0.0.1:{relay.port}",
+                                        "openbao.timeout": "8s"}).start(wait="healthy")
+    client = provider.client()
+    encrypted = client.encrypt(b"text")
+    relay.delay = 1
+    try:
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            calls = [pool.submit(client.decrypt, encrypted) for _ in range(4)]
+            time.sleep(0.3)
+            reload_way(provider, **{"openbao.address": tenant.bao.address, "openbao.timeout": "8s"})
+            assert not any(call.done() for call in calls)
+            started = time.monotonic()
+            works(provider)  # by the new way
+            assert time.monotonic() - started < 0.5
+            assert [call.result() for call in calls] == [b"text"] * 4
+    finally:
+        relay.delay = 0
+
+
+def test_the_metric_of_the_last_success(make_provider, tenant):
+    port = free_port()
+    address = {"server.metricsAddress": f"127.0.0.1:{port}"}
+    provider = make_provider(tenant, **address).start(wait="healthy")
+    name = "openbao_kms_config_last_reload_success_timestamp_seconds"
+
+    def told():
+        line = next(line for line in fetch(port, "/metrics").splitlines() if line.startswith(name + " "))
+        return float(line.split()[1])
+    started = told()
+    assert abs(started - time.time()) < 10
+    time.sleep(1.1)
+    assert reload(provider, **address, **{"status.probeInterval": "x"})["status"] == "error"
+    assert told() == started
+    reload_way(provider, **address, **{"openbao.tlsServerName": "127.0.0.1"})
+    assert told() > started
+    works(provider)
+
+
+def test_many_signals_at_once(provider):
+    for _ in range(20):
+        provider.process.signal(signal.SIGHUP)
+    provider.wait_record("config.reloaded")
+    works(provider)
+
+
+def test_a_reload_while_one_waits(provider):
+    """The last file counts; what waits is replaced by it."""
+    assert reload(provider, **{"openbao.tlsServerName": "another.test"})["status"] == "ok"
+    provider.wait_record("session.changed", status="error")
+    assert reload(provider, **{"openbao.tlsServerName": "another.test", "status.probeInterval": "900ms"})["status"] == "ok"
+    works(provider)
+    reload_way(provider, **{"openbao.tlsServerName": "127.0.0.1"})
+    works(provider)
+
+
+def test_before_openbao_is_there(make_provider, durable_openbao, durable_tenant):
+    durable_openbao.kill()
+    provider = make_provider(durable_tenant, **{"openbao.address": f"https://127.0.0.1:{free_port()}"}).start()
+    record = reload(provider)
+    assert record["status"] == "ok" and names(record) == ["openbao.address"]
+    assert reload(provider, **{"auth.jwt.clockSkewLeeway": "31s"})["status"] == "ok"
+    durable_openbao.restart()
+    provider.wait_healthy(45)
+    works(provider)
+
+
+def test_while_openbao_is_away(make_provider, durable_openbao, durable_tenant):
+    provider = make_provider(durable_tenant).start(wait="healthy")
+    encrypted = provider.client().encrypt(b"text")
+    durable_openbao.kill()
+    assert reload(provider, **{"openbao.tlsServerName": "127.0.0.1"})["status"] == "ok"
+    assert reload(provider, **{"openbao.tlsServerName": "127.0.0.1", "openbao.timeout": "1s"})["status"] == "ok"
+    durable_openbao.restart()
+    provider.wait_record("session.changed", 45, status="ok")
+    provider.wait_healthy(45)
+    assert provider.client().decrypt(encrypted) == b"text"
+
+
+def test_while_it_ends(make_provider, tenant, openbao):
+    provider = make_provider(tenant, **{"openbao.timeout": "5s"}).start(wait="healthy")
+    client = provider.client()
+    encrypted = client.encrypt(b"text")
+    openbao.process.freeze()
+    try:
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            call = pool.submit(client.decrypt, encrypted)
+            time.sleep(0.3)
+            provider.process.signal(signal.SIGTERM)
+            provider.wait_record("service.stopping")
+            provider.process.signal(signal.SIGHUP)
+            time.sleep(0.3)
+            openbao.process.thaw()
+            assert call.result() == b"text"
+    finally:
+        openbao.process.thaw()
+    assert provider.process.wait(5) == 0
+    assert not provider.records("config.reloaded")
+
+
+def test_what_systemd_is_told(make_provider, tenant, notify):
+    provider = make_provider(tenant).start(environment={"NOTIFY_SOCKET": notify.path})
+    provider.wait_healthy()
+    for overrides, line in (({}, None), ({"status.probeInterval": "x"}, "was not reloaded: 1 problem"), ({}, None),
+                            ({"openbao.tlsServerName": "another.test"}, "waits to be proved")):
+        notify.lines.clear()
+        before = time.monotonic_ns() // 1000
+        reload(provider, **overrides)
+        notify.wait("RELOADING=1")
+        told = int(notify.wait("MONOTONIC_USEC=").partition("=")[2])
+        assert before < told <= time.monotonic_ns() // 1000
+        notify.wait("READY=1")
+        while line and line not in notify.wait("STATUS="):
+            pass
