@@ -18,7 +18,7 @@ typedef enum
   OBK_CONDITION_DEEP_PROBE,      /* a value went to Transit and back under it */
   OBK_CONDITION_CANARY,          /* all other versions decrypt, as far as was asked */
   OBK_CONDITION_CIRCUIT_BREAKER, /* probes go at their pace */
-  OBK_CONDITION_AUTHENTICATION,  /* the last probe had a token */
+  OBK_CONDITION_AUTHENTICATION,  /* the last probe had a token that was good for it */
   OBK_N_CONDITIONS
 } ObkConditionName;
 

@@ -4,6 +4,7 @@
 
 #include "base/canonical-json.h"
 #include "base/names.h"
+#include "observe/message-id.h"
 
 #include <string.h>
 #include <syslog.h>
@@ -178,6 +179,7 @@ GPtrArray *
 obk_log_format_journal (const ObkLogRecord *record)
 {
   GPtrArray *fields = g_ptr_array_new_with_free_func (g_free);
+  const char *id = obk_message_id (record->event);
   GString *message = g_string_new ("MESSAGE=");
 
   append_body (message, record);
@@ -185,6 +187,8 @@ obk_log_format_journal (const ObkLogRecord *record)
   g_ptr_array_add (fields, g_strdup_printf ("PRIORITY=%d", levels[record->level].priority));
   g_ptr_array_add (fields, g_strdup ("SYSLOG_IDENTIFIER=" OBK_PROGRAM));
   g_ptr_array_add (fields, g_strconcat ("EVENT=", record->event, NULL));
+  if (id != NULL)
+    g_ptr_array_add (fields, g_strconcat ("MESSAGE_ID=", id, NULL));
   for (guint i = 0; i < record->n_fields; i++)
     {
       g_autofree char *name = g_ascii_strup (record->fields[i].name, -1);

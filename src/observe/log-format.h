@@ -21,8 +21,8 @@ char *obk_log_format_text (const ObkLogRecord *record, gint64 unix_us, gsize *le
 /**
  * obk_log_format_journal:
  *
- * MESSAGE is the text line without time and level, EVENT the record's name, and every field stands under its own name
- * in upper case.
+ * MESSAGE is the text line without time and level, EVENT the record's name, MESSAGE_ID what the journal's catalogue
+ * knows it by, and every field stands under its own name in upper case.
  *
  * Returns: (transfer container) (element-type utf8): "NAME=value" strings
  */

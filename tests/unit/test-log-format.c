@@ -59,6 +59,7 @@ test_journal (void)
     "PRIORITY=4",
     "SYSLOG_IDENTIFIER=bao-kms-provider",
     "EVENT=kms.request",
+    "MESSAGE_ID=" OBK_MESSAGE_ID_KMS_REQUEST,
     "OPERATION=decrypt",
     "DURATION_MS=1.5",
     "TRANSIT_KEY_VERSION=3",
