@@ -7,8 +7,10 @@ import time
 import pytest
 from cryptography.hazmat.primitives import hashes
 
+from rig.openbao import OpenBao
 from rig.pki import Authority, write_private
-from rig.provider import run_command
+from rig.provider import policy_for, run_command
+from rig.transit import Tenant
 from rig.token import (PIN, SERVER_AUTH, Faults, Token, by_labels, cert_overrides, enable_cert_auth,
                        issue_client, new_key)
 
@@ -162,6 +164,58 @@ def test_certificate_that_openbao_refuses(make_provider, cert_tenant, token, dir
     provider.start(environment=token.environment)
     record = provider.wait_record(LOGIN, status="error")[0]
     assert record["error_class"] in ("auth_failed", "openbao_tls_failed"), record
+
+
+def test_openbao_that_does_not_ask(make_provider, authority, token, directory):
+    bao = OpenBao(directory / "openbao", authority, client_certificates=False).up()
+    try:
+        tenant = Tenant(bao, directory / "tenant")
+        tenant.set_up(policy_for(tenant))
+        enable_cert_auth(tenant, authority)
+        certificate = set_up(token, authority)
+        provider = make_provider(tenant, **cert_overrides(**by_labels(token, certificate)))
+        provider.start(environment=token.environment)
+        record = provider.wait_record(LOGIN, status="error")[0]
+        assert "has not asked for a client certificate" in record["cause"], record["cause"]
+        assert provider.stop() == 0
+    finally:
+        bao.stop()
+
+
+@pytest.mark.parametrize("change, cause", [
+    ({"modulePath": "/usr/lib/no-such-module.so"}, "cannot load the PKCS#11 module"),
+    ({"tokenLabel": "other"}, "no PKCS#11 token is there"),
+    ({"keyLabel": "other"}, "no private key that fits"),
+    ({"pinFile": "/no/such/file"}, "PIN file"),
+    ({"certificateFile": "/no/such/file"}, "certificate file"),
+])
+def test_what_is_missing(make_provider, cert_tenant, authority, token, change, cause):
+    certificate = set_up(token, authority)
+    provider = make_provider(cert_tenant, **cert_overrides(**{**by_labels(token, certificate), **change}))
+    refused(provider.start(environment=token.environment), cause)
+
+
+def test_two_tokens_fit(make_provider, cert_tenant, authority, token):
+    certificate = set_up(token, authority)
+    token.initialize()
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate)))
+    refused(provider.start(environment=token.environment), "2 PKCS#11 tokens fit")
+
+
+def test_token_that_hangs_comes_back(make_provider, cert_tenant, authority, token, faults):
+    """It hangs from the start; nobody else is sent after it, and what it was asked comes to nothing."""
+    certificate = set_up(token, authority)
+    faults.tell("sleep=C_Login:60")
+    provider = make_provider(cert_tenant, **{
+        **cert_overrides(**by_labels(token, certificate, faults.module)), "auth.loginTimeout": "500ms"})
+    provider.start(environment=faults.environment)
+    causes = [record["cause"] for record in provider.wait_record(LOGIN, count=2, error_class="timeout")]
+    assert "no answer of the PKCS#11 token" in causes[0]
+    assert "still busy" in causes[1]
+    assert faults.count("C_Login") == 1
+    faults.tell()
+    provider.wait_healthy(40)
+    assert faults.count("C_Login") == 2
 
 
 def test_wrong_pin_is_tried_once(make_provider, cert_tenant, authority, token, faults):

@@ -108,6 +108,8 @@ class Kinds:
         self.write("empty-ca.pem", b"nothing here\n")
         self.write("broken-ca.pem", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
 
+        strong_key, weak_key = (rsa.generate_private_key(65537, bits) for bits in (2048, 1024))
+        self.write_clients(root, middle, other, strong_key, weak_key)
         good = root.issue()
         self.add("good", good)
         self.add("tls1.2", good, maximum=ssl.TLSVersion.TLSv1_2)
@@ -128,9 +130,31 @@ class Kinds:
         self.add("client-usage", root.issue(usage=CLIENT_AUTH))
         self.add("issued-by-server", self.issued_by_server(root))
         self.add("sha1", root.issue(algorithm=hashes.SHA1()))
-        self.add("rsa", root.issue(key=rsa.generate_private_key(65537, 2048)))
+        self.add("rsa", root.issue(key=strong_key))
         self.add("chacha20", good, maximum=ssl.TLSVersion.TLSv1_2).set_ciphers("ECDHE-ECDSA-CHACHA20-POLY1305")
-        self.add("weak-key", root.issue(key=rsa.generate_private_key(65537, 1024)))
+        self.add("weak-key", root.issue(key=weak_key))
+
+    def write_clients(self, root, middle, other, strong_key, weak_key):
+        """Certificates of ours, for openbao/client-chain: good ones, and one for each fault."""
+        def client(**fields):
+            return root.issue(**{"usage": CLIENT_AUTH, **fields})[0]
+
+        own = client()
+        for name, certificates in {
+                "good": [own],
+                "issuers": [middle.issue(usage=CLIENT_AUTH)[0], middle.certificate, root.certificate],
+                "p384": [client(key=ec.generate_private_key(ec.SECP384R1()))],
+                "any-usage": [client(usage=x509.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)],
+                "rsa": [client(key=strong_key)],
+                "p521": [client(key=ec.generate_private_key(ec.SECP521R1()))],
+                "weak-rsa": [client(key=weak_key)],
+                "expired": [client(first_day=-5, last_day=-1)],
+                "early": [client(first_day=0.1, last_day=5)],
+                "sha1": [client(algorithm=hashes.SHA1())],
+                "server-usage": [client(usage=SERVER_AUTH)],
+                "authority-first": [middle.certificate, root.certificate],
+                "no-chain": [own, other.certificate]}.items():
+            self.write(f"client-{name}.pem", pem(*certificates)).chmod(0o600)
 
     def write(self, name, content):
         path = self.directory / name

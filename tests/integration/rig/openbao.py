@@ -21,6 +21,7 @@ listener "tcp" {{
   cluster_address = "127.0.0.1:{cluster_port}"
   tls_cert_file = "{certificate}"
   tls_key_file = "{key}"
+  tls_disable_client_certs = {no_client_certificates}
 }}
 api_addr = "https://127.0.0.1:{port}"
 cluster_addr = "https://127.0.0.1:{advertised_port}"
@@ -61,7 +62,8 @@ class OpenBao:
     """One node on loopback. `storage` is "inmem" (fast, forgets all) or "raft" (survives kill and restart). Nodes of one
     cluster have names of their own and are reached by the others at a port that may be a relay's."""
 
-    def __init__(self, directory, authority, storage="inmem", audit=True, binary=None, name="a"):
+    def __init__(self, directory, authority, storage="inmem", audit=True, binary=None, name="a",
+                 client_certificates=True):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.authority = authority
@@ -76,6 +78,7 @@ class OpenBao:
         self.unseal_key = self.root_token = None
         self._tls = ssl.create_default_context(cafile=str(authority.file))
         self.audit = audit
+        self.client_certificates = client_certificates
         self.config = self.directory / "openbao.hcl"
 
     def _write_config(self):
@@ -86,7 +89,8 @@ class OpenBao:
                        '  performance_multiplier = "1"\n}')
         self.config.write_text(_CONFIG.format(
             storage=storage, port=self.port, cluster_port=self.cluster_port, advertised_port=self.advertised_port,
-            certificate=certificate, key=key, audit=_AUDIT.format(path=self.audit_path) if self.audit else ""))
+            certificate=certificate, key=key,
+            no_client_certificates=str(not self.client_certificates).lower(), audit=_AUDIT.format(path=self.audit_path) if self.audit else ""))
 
     # The node's life
 

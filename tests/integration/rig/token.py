@@ -53,7 +53,12 @@ class Token:
                                "log.level = ERROR\nslots.removable = true\n")
         self.environment = {"SOFTHSM2_CONF": str(self.config)}
         self.pin_file = write_private(self.directory / "pin", PIN + "\n")
-        self._run("softhsm2-util", "--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", "87654321")
+        self.initialize()
+
+    def initialize(self):
+        """Makes the token, or another one of the same label."""
+        self._run("softhsm2-util", "--init-token", "--free", "--label", self.label, "--pin", PIN,
+                  "--so-pin", "87654321")
 
     def _run(self, *command):
         subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
