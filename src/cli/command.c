@@ -330,6 +330,9 @@ run_command (int argc, char **argv)
       print_command_help (command);
       return OBK_EXIT_OK;
     }
+  /* JSON and logs are for programs, which know no languages; so are the system's texts in them. */
+  if (globals.json || globals.flags.log_level != NULL || command == &obk_command_serve)
+    setlocale (LC_MESSAGES, "C");
   return want_version ? obk_command_version.run (&globals) : command->run (&globals);
 }
 

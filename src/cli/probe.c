@@ -164,8 +164,8 @@ run_encrypt (Probe *probe, char **found, GError **error)
   if (length >= PLAINTEXT_LENGTH
       && memmem (bytes, length, obk_secret_data (probe->plaintext), PLAINTEXT_LENGTH) != NULL)
     return fail (error, "%s", _ ("the ciphertext holds the plaintext"));
-  *found = g_strdup_printf (_ ("%d random bytes became %" G_GSIZE_FORMAT ", with %u annotations"), PLAINTEXT_LENGTH,
-                            length, g_hash_table_size (probe->encrypted.annotations));
+  *found = g_strdup_printf (_ ("%d random bytes became %zu, with %u annotations"), PLAINTEXT_LENGTH, length,
+                            g_hash_table_size (probe->encrypted.annotations));
   return check_key_id (probe->encrypted.key_id, error) && check_same_key (probe, error);
 }
 

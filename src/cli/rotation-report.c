@@ -262,7 +262,7 @@ print_pending (const Report *report)
   g_autofree char *expected = obk_registry_command_time (report->expected_at_unix);
 
   obk_registry_command_print_row (_ ("pending version"), "%u", report->pending->version);
-  obk_registry_command_print_row (_ ("observations"), _ ("%" G_GINT64_FORMAT " of %u"), report->pending->stable_count,
+  obk_registry_command_print_row (_ ("observations"), _ ("%lld of %u"), (long long)report->pending->stable_count,
                                   report->required);
   obk_registry_command_print_row (_ ("expected promotion"), _ ("%s, or with the next probe after it"), expected);
 }

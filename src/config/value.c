@@ -87,7 +87,7 @@ set_integer (const ObkConfigField *field, guint *value, const char *text)
       || !g_ascii_string_to_signed (text, 10, G_MININT64, G_MAXINT64, &number, NULL))
     return g_strdup (_ ("must be a whole number in decimal digits"));
   if (number < field->min || number > field->max)
-    return g_strdup_printf (_ ("must be from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT), field->min, field->max);
+    return g_strdup_printf (_ ("must be from %d to %d"), (int)field->min, (int)field->max);
   *value = (guint)number;
   return NULL;
 }

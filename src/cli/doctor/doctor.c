@@ -68,12 +68,12 @@ obk_doctor_span (gint64 us)
   gint64 s = ABS (us) / G_USEC_PER_SEC;
 
   if (s >= 2 * 86400)
-    return g_strdup_printf (_ ("%" G_GINT64_FORMAT " days"), s / 86400);
+    return g_strdup_printf (_ ("%d days"), (int)(s / 86400));
   if (s >= 2 * 3600)
-    return g_strdup_printf (_ ("%" G_GINT64_FORMAT " h"), s / 3600);
+    return g_strdup_printf (_ ("%d h"), (int)(s / 3600));
   if (s >= 2 * 60)
-    return g_strdup_printf (_ ("%" G_GINT64_FORMAT " min"), s / 60);
-  return g_strdup_printf (_ ("%" G_GINT64_FORMAT " s"), s);
+    return g_strdup_printf (_ ("%d min"), (int)(s / 60));
+  return g_strdup_printf (_ ("%d s"), (int)s);
 }
 
 char *

@@ -157,8 +157,7 @@ check_our_timeout (Reader *reader, const ObkYaml *kms)
   if (!obk_duration_parse (text != NULL ? text : DEFAULT_TIMEOUT, &timeout_us, NULL) || timeout_us <= 0)
     {
       fault (reader, kms, _ ("timeout \"%s\" is no duration above zero"), text);
-      obk_check_remedy (reader->report, _ ("write timeout: %" G_GINT64_FORMAT "s"),
-                        obk_encryption_timeout_s (reader->question));
+      obk_check_remedy (reader->report, _ ("write timeout: %ds"), obk_encryption_timeout_s (reader->question));
     }
   else if (timeout_us < reader->question->openbao_timeout_us)
     {
@@ -167,8 +166,7 @@ check_our_timeout (Reader *reader, const ObkYaml *kms)
                             : _ ("timeout is not set, and so %s, which is shorter than openbao.timeout: the API server "
                                  "gives up first"),
                text != NULL ? text : DEFAULT_TIMEOUT);
-      obk_check_remedy (reader->report, _ ("write timeout: %" G_GINT64_FORMAT "s"),
-                        obk_encryption_timeout_s (reader->question));
+      obk_check_remedy (reader->report, _ ("write timeout: %ds"), obk_encryption_timeout_s (reader->question));
     }
 }
 

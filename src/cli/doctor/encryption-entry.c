@@ -17,10 +17,10 @@ typedef struct
   ObkCheckReport *report;
 } Judge;
 
-gint64
+int
 obk_encryption_timeout_s (const ObkEncryptionQuestion *question)
 {
-  return (question->openbao_timeout_us + TIMEOUT_SLACK_US + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC;
+  return (int)((question->openbao_timeout_us + TIMEOUT_SLACK_US + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC);
 }
 
 gboolean
@@ -135,10 +135,9 @@ judge_all (const Judge *judge)
     {
       obk_check_fail (judge->report, _ ("%s: no kms provider is named \"%s\" or has the endpoint \"%s\""), judge->path,
                       judge->question->provider_name, judge->endpoint);
-      obk_check_remedy (
-          judge->report,
-          _ ("add to providers: - kms: {apiVersion: v2, name: %s, endpoint: %s, timeout: %" G_GINT64_FORMAT "s}"),
-          judge->question->provider_name, judge->endpoint, obk_encryption_timeout_s (judge->question));
+      obk_check_remedy (judge->report,
+                        _ ("add to providers: - kms: {apiVersion: v2, name: %s, endpoint: %s, timeout: %ds}"),
+                        judge->question->provider_name, judge->endpoint, obk_encryption_timeout_s (judge->question));
     }
   else if (of_secrets == NULL || ours_in (of_secrets, &(guint){ 0 }) == NULL)
     {

@@ -44,6 +44,6 @@ void obk_encryption_entries_judge (const GPtrArray *entries, const char *path, g
                                    const ObkEncryptionQuestion *question, ObkCheckReport *report);
 
 /* Returns: seconds: what our timeout should be at least */
-gint64 obk_encryption_timeout_s (const ObkEncryptionQuestion *question);
+int obk_encryption_timeout_s (const ObkEncryptionQuestion *question);
 
 G_END_DECLS

@@ -112,9 +112,9 @@ obk_doctor_registry_state (ObkDoctor *doctor, ObkCheckReport *report)
       obk_check_remedy (report, _ ("the provider writes it with its next start; if nobody has taken it away, look at "
                                    "the disk"));
     }
-  obk_check_ok (report, _ ("generation %" G_GUINT64_FORMAT ", version %u active%s, checkpoint %s"), state->generation,
-                obk_state_active (state)->version, candidate != NULL ? candidate : "",
-                obk_checkpoint_status_name (doctor->checkpoint));
+  obk_check_ok (report, _ ("generation %llu, version %u active%s, checkpoint %s"),
+                (unsigned long long)state->generation, obk_state_active (state)->version,
+                candidate != NULL ? candidate : "", obk_checkpoint_status_name (doctor->checkpoint));
 }
 
 /* key_id */
