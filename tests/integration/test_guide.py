@@ -6,6 +6,7 @@ import os
 import pathlib
 
 import pytest
+import yaml
 from rig import guide
 from rig.apiserver import ApiServer, find_binaries
 from rig.node import Node
@@ -86,6 +87,16 @@ def test_the_first_secret_and_what_comes_after(node, api):
 
     # the static pod's files, of the same values; there is no kubelet here to run it
     assert follow(node, api, "static-pod.md") == ["init", "directories", "tmpfiles", "manifest"]
+    assert_pod_is_valid(api, pathlib.Path("/etc/kubernetes/manifests/bao-kms-provider.yaml"))
+
+
+def assert_pod_is_valid(api, manifest):
+    """kube-apiserver takes it for a pod, with no field that it does not know."""
+    path = "/api/v1/namespaces/kube-system"
+    api.request("POST", f"{path}/serviceaccounts", {"metadata": {"name": "default"}})
+    pod = yaml.safe_load(manifest.read_text())
+    made = api.request("POST", f"{path}/pods?dryRun=All&fieldValidation=Strict", pod)
+    assert made["spec"]["priority"] >= 2 * 10**9
 
 
 def probe_fails(node):
