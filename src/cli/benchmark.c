@@ -158,6 +158,8 @@ options (void)
 const ObkCommand obk_command_benchmark = {
   .name = "benchmark",
   .summary = N_ ("Measure Encrypt and Decrypt: OpenBao itself, or a running provider."),
+  .details = N_ ("Without --socket OpenBao itself is asked, by the configuration and as the provider does it. The "
+                 "bytes are no secret. It ends with the first call that fails."),
   .example = OBK_PROGRAM " benchmark --socket " OBK_DEFAULT_SOCKET " --concurrency 16",
   .options = options,
   .run = run,

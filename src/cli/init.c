@@ -189,6 +189,9 @@ options (void)
 const ObkCommand obk_command_init = {
   .name = "init",
   .summary = N_ ("Make configuration, EncryptionConfiguration, policy and OpenBao's set-up from one values file."),
+  .details
+  = N_ ("Nothing is overwritten, and OpenBao is not asked. The values file has the fields of the configuration and a "
+        "section setup (bao-kms-provider.yaml(5)). The openbao-setup.sh that is made is for OpenBao's administrator."),
   .example = OBK_PROGRAM " init --values values.yaml --out cluster-a --new-key",
   .options = options,
   .run = run,

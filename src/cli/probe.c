@@ -352,6 +352,8 @@ options (void)
 const ObkCommand obk_command_probe = {
   .name = "probe",
   .summary = N_ ("Ask the running provider: Status, Encrypt and Decrypt of random bytes."),
+  .details = N_ ("It needs no configuration. Run it as the API server's user: root may connect to any socket, which "
+                 "proves little."),
   .example = OBK_PROGRAM " probe --socket " OBK_DEFAULT_SOCKET,
   .options = options,
   .run = run,

@@ -371,6 +371,8 @@ options (void)
 const ObkCommand obk_command_recover_state = {
   .name = "recover-state",
   .summary = N_ ("Plan or make this node's first state for a rotated key, or replace one that cannot go on."),
+  .details = N_ ("Without --apply it shows the plan, and the hash that --apply wants. The provider is stopped while a "
+                 "plan is applied."),
   .example = OBK_PROGRAM " recover-state --compare /root/peer/key-registry.json",
   .options = options,
   .run = run,

@@ -117,6 +117,8 @@ options (void)
 const ObkCommand obk_command_restore_versions = {
   .name = "restore-versions",
   .summary = N_ ("Plan or make the return of removed versions to this node's decryption."),
+  .details = N_ ("Without --apply it shows the plan, and the hash that --apply wants. The provider is stopped while a "
+                 "plan is applied."),
   .example = OBK_PROGRAM " restore-versions --versions 1,2",
   .options = options,
   .run = run,

@@ -82,6 +82,8 @@ options (void)
 const ObkCommand obk_command_retire_versions = {
   .name = "retire-versions",
   .summary = N_ ("Plan or make the removal of retired versions from this node's decryption."),
+  .details = N_ ("Without --apply it shows the plan, and the hash that --apply wants. The provider is stopped while a "
+                 "plan is applied."),
   .example = OBK_PROGRAM " retire-versions --before-version 2",
   .options = options,
   .run = run,

@@ -16,6 +16,7 @@ run (const ObkGlobals *globals)
 const ObkCommand obk_command_rotation_plan = {
   .name = "rotation-plan",
   .summary = N_ ("Show how rotation stands: versions, checks, and when a new version will be used."),
+  .details = N_ ("OpenBao is read once and nothing is changed, so that it may be run beside a running provider."),
   .example = OBK_PROGRAM " rotation-plan --output json",
   .run = run,
   .has_report = TRUE,

@@ -427,6 +427,9 @@ run (const ObkGlobals *globals)
 const ObkCommand obk_command_serve = {
   .name = "serve",
   .summary = N_ ("Answer the API server at the socket, until told to stop."),
+  .details = N_ ("The socket answers before OpenBao does, and an outage of OpenBao or of the credential never ends the "
+                 "service. It ends by itself only for what must be mended on this machine: the configuration (exit "
+                 "code 3), or state, socket or lock (exit code 5)."),
   .example = OBK_PROGRAM " serve --config " OBK_DEFAULT_CONFIG,
   .run = run,
 };

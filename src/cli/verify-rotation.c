@@ -16,6 +16,7 @@ run (const ObkGlobals *globals)
 const ObkCommand obk_command_verify_rotation = {
   .name = "verify-rotation",
   .summary = N_ ("Check on this node that a rotation is over, and name what cannot be seen from here."),
+  .details = N_ ("OpenBao is read once and nothing is changed, so that it may be run beside a running provider."),
   .example = OBK_PROGRAM " verify-rotation",
   .run = run,
   .has_report = TRUE,
