@@ -63,6 +63,12 @@ class CommandLine(unittest.TestCase):
                 self.assertEqual(result.stdout, run('--help', *command).stdout)
                 self.assertEqual(result.stdout, run(*command, '-h').stdout)
 
+    def test_every_report_has_a_schema(self):
+        listed = run('schema', '--list').stdout.split()
+        reports = [' '.join(command) for command in commands() if '--output=' in run(*command, '--help').stdout]
+        self.assertGreater(len(reports), 5)
+        self.assertEqual(listed, sorted(reports))
+
     def test_help_of_a_group(self):
         result = run('policy', '--help')
         self.assertEqual(result.returncode, 0)
