@@ -16,23 +16,23 @@ die() {
   exit 1
 }
 
-# present PATH: whether there is something at it. Anything but a clear no ends the script.
+# present PATH: whether there is something at it; what there is, is in $found. Anything but a clear no ends the script.
 present() {
-  if answer=$(bao read -format=json "$1" 2>&1 >/dev/null); then
+  if found=$(bao read -format=yaml "$1" 2>&1); then
     return 0
   fi
-  case $answer in
+  case $found in
     *'No value found'* | *'No secret engine mount'* | *'No auth engine'* | *'no handler for route'* | *'Code: 404'*)
       return 1
       ;;
   esac
-  die "cannot read $1: $answer"
+  die "cannot read $1: $found"
 }
 
-# demand PATH FIELD VALUE: that the field has the value
+# demand WHAT FIELD VALUE: that $found has the field with the value
 demand() {
-  found=$(bao read -field="$2" "$1") || die "cannot read $1"
-  [ "$found" = "$3" ] || die "$1 has $2 \"$found\", and must have \"$3\""
+  has=$(printf '%s\n' "$found" | sed -n "s/^  $2: //p")
+  [ "$has" = "$3" ] || die "$1 has $2 \"$has\", and must have \"$3\""
 }
 
 command -v bao >/dev/null || die "bao is not on PATH"
@@ -40,7 +40,7 @@ bao token lookup >/dev/null || die "no usable token for $BAO_ADDR: run \"bao log
 
 say "1. Transit mount $mount"
 if present "sys/mounts/$mount"; then
-  demand "sys/mounts/$mount" type transit
+  demand "mount $mount" type transit
 elif [ -n "$new_key" ]; then
   bao secrets enable -path="$mount" transit
 else
@@ -62,10 +62,11 @@ say "3. Key $key"
 if ! present "$mount/keys/$key"; then
   [ -n "$new_key" ] || die "there is no key $key; let init generate this script with --new-key to have it made"
   bao write -force "$mount/keys/$key" type=aes256-gcm96 exportable=false allow_plaintext_backup=false >/dev/null
+  present "$mount/keys/$key" || die "key $key was made and is not there"
 fi
-demand "$mount/keys/$key" type aes256-gcm96
+demand "key $key" type aes256-gcm96
 for property in exportable allow_plaintext_backup deletion_allowed derived; do
-  demand "$mount/keys/$key" "$property" false
+  demand "key $key" "$property" false
 done
 
 say "4. Policy $policy_name"
@@ -74,10 +75,11 @@ $policy
 POLICY
 
 say "5. Auth method $auth_method at auth/$auth_mount"
-if ! present "sys/auth/$auth_mount"; then
+if present "sys/auth/$auth_mount"; then
+  demand "auth/$auth_mount" type "$auth_method"
+else
   bao auth enable -path="$auth_mount" "$auth_method"
 fi
-demand "sys/auth/$auth_mount" type "$auth_method"
 
 if [ "$auth_method" = jwt ]; then
   if present "auth/$auth_mount/config"; then
