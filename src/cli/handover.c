@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "base/names.h"
 
+#include <malloc.h>
+
 #define SWEEP_US (G_USEC_PER_SEC / 10)
 
 struct _ObkHandover
@@ -41,6 +43,8 @@ sweep (ObkTimer *timer)
       g_ptr_array_remove_index_fast (handover->leaving, i - 1);
   if (handover->leaving->len > 0)
     obk_poller_set_timer (handover->poller, timer, obk_clock_boot_us () + SWEEP_US);
+  else
+    (void)malloc_trim (0); /* connections take much in small blocks, which glibc would keep */
 }
 
 static void

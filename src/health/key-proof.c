@@ -64,7 +64,8 @@ was_created_as_known (const ObkKeyMetadata *metadata, const ObkState *state, GEr
 
       if (finding->finding != OBK_FINDING_CREATION_TIME_CHANGED)
         continue;
-      g_set_error (error, OBK_ERROR, OBK_ERROR_STATE_REFUSED, OTHER_KEY "%s", finding->text);
+      g_set_error_literal (error, OBK_ERROR, OBK_ERROR_STATE_REFUSED,
+                           OTHER_KEY "a version was created at another time than that of the key in use");
       return FALSE;
     }
   return TRUE;

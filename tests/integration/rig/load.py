@@ -13,6 +13,8 @@ class Load:
         self.calls = 0
         self.failures = []
         self._ended = threading.Event()
+        self._resumed = threading.Event()
+        self._resumed.set()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._run, args=(socket, number, timeout))
                          for number in range(callers)]
@@ -22,6 +24,7 @@ class Load:
             first = None
             count = 0
             while not self._ended.is_set():
+                self._resumed.wait()
                 text = f"{number}-{count}".encode()
                 try:
                     encrypted = client.encrypt(text)
@@ -36,6 +39,13 @@ class Load:
                     self.calls += 4
                 count += 1
 
+    def pause(self, wanted):
+        """Nobody calls while it is paused; connections stay."""
+        if wanted:
+            self._resumed.clear()
+        else:
+            self._resumed.set()
+
     def wait_calls(self, more):
         """Returns when so many more calls have been made."""
         wanted = self.calls + more
@@ -49,5 +59,6 @@ class Load:
 
     def __exit__(self, *_):
         self._ended.set()
+        self._resumed.set()
         for thread in self._threads:
             thread.join()
