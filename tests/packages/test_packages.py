@@ -2,6 +2,7 @@
 """The package on a machine with systemd: from its installation over its units' promises to its end."""
 
 import os
+import pathlib
 import threading
 import time
 
@@ -249,3 +250,12 @@ def test_removal_keeps_and_purge_asks(serving):
     serving.run("echo bao-kms-provider bao-kms-provider/purge-data boolean true | debconf-set-selections")
     serving.run("dpkg --purge bao-kms-provider")
     assert serving.run("ls -d /etc/openbao-kms /var/lib/openbao-kms 2>/dev/null", check=False) == ""
+
+
+def test_autopkgtest(machine, openbao):
+    """What Debian's own machines run."""
+    source = pathlib.Path(__file__).resolve().parents[2] / "debian" / "tests" / "installed"
+    machine.write("/root/installed", source.read_text(), mode="0755")
+    machine.run("mkdir -p /etc/ssl/certs")
+    machine.write("/etc/ssl/certs/ca-certificates.crt", openbao.authority.file.read_text())
+    machine.run("/root/installed")
