@@ -7,6 +7,7 @@
 #include "openbao/cert-login.h"
 #include "openbao/jwt-file.h"
 #include "openbao/jwt-login.h"
+#include "openbao/oauth2.h"
 
 #define THREADS_END_US (1 * G_USEC_PER_SEC)
 
@@ -112,16 +113,29 @@ obk_session_jwt_rules (const ObkConfig *config)
   };
 }
 
-static ObkJwtSupply *
-make_jwt_supply (const ObkConfig *config, GError **error)
+ObkJwtSupply *
+obk_session_jwt_supply (const ObkConfig *config, ObkPoller *poller, GError **error)
 {
-  ObkJwtRules rules = obk_session_jwt_rules (config);
+  const ObkJwtRules rules = obk_session_jwt_rules (config);
 
   if (config->auth.jwt.source == OBK_JWT_FILE)
     return obk_jwt_file_new (config->auth.jwt.jwt_file, &rules, error);
-  g_set_error_literal (error, OBK_ERROR, OBK_ERROR_CONFIG_INVALID,
-                       "auth.jwt.source: this version takes the JWT from a file only (\"file\")");
-  return NULL;
+  return obk_oauth2_new (poller,
+                         &(ObkOauth2Options){
+                             .token_url = config->auth.jwt.oauth2.token_url,
+                             .request = {
+                                 .client_id = config->auth.jwt.oauth2.client_id,
+                                 .secret_in_body = config->auth.jwt.oauth2.auth_method == OBK_OAUTH2_POST,
+                                 .scopes = (const char *const *)config->auth.jwt.oauth2.scopes,
+                                 .audience = config->auth.jwt.oauth2.audience,
+                                 .resources = (const char *const *)config->auth.jwt.oauth2.resources,
+                             },
+                             .client_secret_file = config->auth.jwt.oauth2.client_secret_file,
+                             .ca_cert_file = config->auth.jwt.oauth2.ca_cert_file,
+                             .fips = obk_session_wants_fips (config),
+                             .rules = rules,
+                         },
+                         error);
 }
 
 static ObkCredential *
@@ -131,7 +145,7 @@ make_credential (ObkSession *session, const ObkConfig *config, GError **error)
 
   if (config->auth.method == OBK_AUTH_CERT)
     return make_cert_login (session, config, error);
-  supply = make_jwt_supply (config, error);
+  supply = obk_session_jwt_supply (config, session->poller, error);
   if (supply == NULL)
     return NULL;
   return obk_jwt_login_new (session->client, config->auth.jwt.mount_path, config->auth.jwt.role, supply, error);

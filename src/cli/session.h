@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "openbao/auth.h"
 #include "openbao/cert-signer.h"
+#include "openbao/jwt-supply.h"
 #include "openbao/jwt.h"
 #include "openbao/transit.h"
 
@@ -38,6 +39,9 @@ void obk_session_tune (ObkSession *session, const ObkConfig *config);
 
 /* Whether no call is under way. */
 gboolean obk_session_is_idle (const ObkSession *session);
+
+/* Returns: (transfer full): where the JWT comes from with auth.method jwt. @error: as obk_session_new() has it */
+ObkJwtSupply *obk_session_jwt_supply (const ObkConfig *config, ObkPoller *poller, GError **error);
 
 /* Returns: (transfer none) */
 ObkAuth *obk_session_auth (ObkSession *session);

@@ -37,6 +37,8 @@ obk_metadata_read_reason (const GError *error, const char *otherwise)
     case OBK_ERROR_POLICY_DENIED:
     case OBK_ERROR_DENIAL_UNCONFIRMED:
     case OBK_ERROR_CREDENTIAL_INVALID:
+    case OBK_ERROR_OAUTH2_UNAVAILABLE:
+    case OBK_ERROR_OAUTH2_REJECTED:
       return OBK_REASON_AUTH_FAILED;
     default:
       return otherwise;

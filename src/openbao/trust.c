@@ -48,6 +48,7 @@ file_changed (gpointer user_data)
     }
   obk_log_begin (&record, OBK_LOG_INFO, OBK_EVENT_TRUST_RELOADED);
   obk_log_string (&record, OBK_FIELD_DETAIL, "the CA file has changed; new connections are held against it");
+  obk_log_string (&record, OBK_FIELD_PATH, trust->path);
   obk_log_emit (&record);
   obk_ca_bundle_unref (trust->bundle);
   trust->bundle = g_steal_pointer (&bundle);

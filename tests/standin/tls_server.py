@@ -279,6 +279,10 @@ class Answers:
         """The same with a status of its own."""
         connection.answer(urllib.parse.unquote(text).encode(), f"{code} Status")
 
+    def large_token(self, connection, request, length):
+        """What a token endpoint grants, with an access token that long."""
+        connection.answer(json.dumps({"access_token": "t" * int(length), "token_type": "Bearer"}).encode())
+
     def last_kept(self, connection, request):
         method, path, _, body = self.kept
         connection.answer(json.dumps({"method": method, "path": path, "body": body.decode()}).encode())

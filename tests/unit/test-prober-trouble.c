@@ -83,6 +83,7 @@ test_stale_at_the_right_moment (Health *f, gconstpointer data)
     { OBK_ERROR_UNAVAILABLE, "status_stale@1 ok@1" },       { OBK_ERROR_SEALED, "status_stale@1 ok@1" },
     { OBK_ERROR_RATE_LIMITED, "status_stale@1 ok@1" },      { OBK_ERROR_POLICY_DENIED, "auth_failed@1 ok@1" },
     { OBK_ERROR_AUTH_FAILED, "auth_failed@1 ok@1" },        { OBK_ERROR_AUTH_EXPIRED, "auth_failed@1 ok@1" },
+    { OBK_ERROR_OAUTH2_UNAVAILABLE, "auth_failed@1 ok@1" }, { OBK_ERROR_OAUTH2_REJECTED, "auth_failed@1 ok@1" },
   };
 
   health_open_well (f, 1);
