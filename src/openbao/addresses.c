@@ -81,6 +81,15 @@ obk_addresses_healthy (const ObkAddresses *addresses, guint index)
   return addresses->all[index].due_us == 0;
 }
 
+gboolean
+obk_addresses_any_healthy (const ObkAddresses *addresses, guint32 tried)
+{
+  for (guint i = 0; i < addresses->n; i++)
+    if (addresses->all[i].due_us == 0 && (tried & (1U << i)) == 0)
+      return TRUE;
+  return FALSE;
+}
+
 void
 obk_addresses_choose (ObkAddresses *addresses, guint32 tried, gint64 now_us, ObkAddressTry *choice)
 {
@@ -107,6 +116,20 @@ obk_addresses_choose (ObkAddresses *addresses, guint32 tried, gint64 now_us, Obk
         }
     }
   g_return_if_fail (first_due != NULL);
+}
+
+gboolean
+obk_addresses_doubt (ObkAddresses *addresses, guint index, gint64 now_us, ObkAddressTry *choice)
+{
+  Address *address = &addresses->all[index];
+
+  g_return_val_if_fail (index < addresses->n, FALSE);
+
+  if (address->trial)
+    return FALSE;
+  address->trial = TRUE;
+  *choice = (ObkAddressTry){ .index = index, .started_us = now_us, .trial = TRUE };
+  return TRUE;
 }
 
 void

@@ -21,6 +21,9 @@ guint obk_addresses_count (const ObkAddresses *addresses);
 ObkEndpoint *obk_addresses_endpoint (const ObkAddresses *addresses, guint index);
 gboolean obk_addresses_healthy (const ObkAddresses *addresses, guint index);
 
+/* Whether one of those that are not @tried (a bit each) is in use. */
+gboolean obk_addresses_any_healthy (const ObkAddresses *addresses, guint32 tried);
+
 /* One try at one address, a plain value: chosen, and then told of in exactly one of the three ways below. */
 typedef struct
 {
@@ -37,6 +40,10 @@ typedef struct
  * first.
  */
 void obk_addresses_choose (ObkAddresses *addresses, guint32 tried, gint64 now_us, ObkAddressTry *choice);
+
+/* A try of an address that is in use, beside those of the requests, to find out whether it should be. Returns: FALSE
+ * when one is under way */
+gboolean obk_addresses_doubt (ObkAddresses *addresses, guint index, gint64 now_us, ObkAddressTry *choice);
 
 /* It has given an answer that OpenBao gives when it is well. */
 void obk_addresses_answered (ObkAddresses *addresses, const ObkAddressTry *choice);

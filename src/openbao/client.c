@@ -11,11 +11,11 @@
 #include "openbao/addresses.h"
 #include "openbao/answer.h"
 #include "openbao/auth.h"
+#include "openbao/worth.h"
 
 #include <string.h>
 
 #define PATH_PREFIX "/v1/"
-#define ANSWER_MARGIN_US (50 * 1000)        /* before the client's deadline, for the true cause to reach it */
 #define SILENCE_MIN_US (500 * 1000)         /* shorter waits say nothing of an address */
 #define FRESH_TOKEN_US (1 * G_USEC_PER_SEC) /* how long a standby may take to hear of a token */
 #define FRESH_PAUSE_MIN_US (25 * 1000)
@@ -30,17 +30,19 @@ struct _ObkClient
   char *namespace;
   gint64 timeout_us;
   gboolean log_request_ids;
-  GQueue calls; /* under way */
+  GQueue calls;  /* under way */
+  GQueue trials; /* likewise */
 };
 
-/* What failed attempts are worth as the answer to a call. */
-typedef enum
+/* A copy of a request, by which an address that was out is tried: the request itself does not wait for it. */
+typedef struct
 {
-  WORTH_CUT_SHORT, /* silence that we did not hear to its end */
-  WORTH_NO_CONNECTION,
-  WORTH_SILENCE, /* for all of openbao.timeout */
-  WORTH_ANSWER
-} Worth;
+  ObkClient *client;
+  GList link;
+  const char *operation;
+  ObkTransfer *transfer;
+  ObkAddressTry where;
+} Trial;
 
 struct _ObkCall
 {
@@ -73,7 +75,7 @@ struct _ObkCall
   gint64 attempt_us; /* how long it may take */
   guint32 tried;     /* a bit for each address */
   GError *held;      /* the best failure so far */
-  Worth held_worth;
+  ObkWorth held_worth;
 
   char path[];
 };
@@ -111,47 +113,11 @@ finish (ObkCall *call, const json_t *json, gint64 date_unix, const GError *error
   call_free (call);
 }
 
-/* Whether another address may do better. All that we ask of OpenBao may be asked twice: nothing is lost by it. */
-static gboolean
-moves_on (const GError *error)
-{
-  switch (obk_error_code (error))
-    {
-    case OBK_ERROR_TIMEOUT:
-    case OBK_ERROR_TLS_FAILED:
-    case OBK_ERROR_DNS_FAILED:
-    case OBK_ERROR_CONNECTION_FAILED:
-    case OBK_ERROR_UNAVAILABLE:
-    case OBK_ERROR_ANSWER_REFUSED:
-    case OBK_ERROR_SEALED:
-    case OBK_ERROR_STANDBY_LAGGING:
-      return TRUE;
-    default:
-      return FALSE;
-    }
-}
-
-static Worth
-worth_of (const ObkCall *call, const GError *error)
-{
-  switch (obk_error_code (error))
-    {
-    case OBK_ERROR_TIMEOUT:
-      return call->attempt_us >= call->client->timeout_us ? WORTH_SILENCE : WORTH_CUT_SHORT;
-    case OBK_ERROR_TLS_FAILED:
-    case OBK_ERROR_DNS_FAILED:
-    case OBK_ERROR_CONNECTION_FAILED:
-      return WORTH_NO_CONNECTION;
-    default:
-      return WORTH_ANSWER;
-    }
-}
-
 /* Keeps @error for the case that no address does better. */
 static void
 hold (ObkCall *call, const GError *error)
 {
-  Worth worth = worth_of (call, error);
+  ObkWorth worth = obk_worth_of (error, call->attempt_us >= call->client->timeout_us);
 
   if (call->held != NULL && worth < call->held_worth)
     return;
@@ -266,14 +232,15 @@ suspect_token (ObkCall *call, gint64 now_us, const GError *error)
 
 /* @outcome: OBK_STATUS_OK or an error class */
 static void
-count_attempt (const ObkCall *call, const char *outcome, gint64 now_us)
+count_attempt (const char *operation, const ObkAddressTry *where, const char *outcome, gint64 now_us)
 {
-  obk_metric_count (OBK_METRIC_OPENBAO_REQUESTS, call->operation, outcome);
-  obk_metric_observe (OBK_METRIC_OPENBAO_DURATION, call->operation, now_us - call->attempt.started_us);
+  obk_metric_count (OBK_METRIC_OPENBAO_REQUESTS, operation, outcome);
+  obk_metric_observe (OBK_METRIC_OPENBAO_DURATION, operation, now_us - where->started_us);
 }
 
 static void
-log_attempt (const ObkCall *call, const json_t *json, const GError *error, gint64 now_us)
+log_attempt (const ObkClient *client, const char *operation, const ObkAddressTry *where, const json_t *json,
+             const GError *error, gint64 now_us)
 {
   ObkLogLevel level = error != NULL ? OBK_LOG_WARN : OBK_LOG_DEBUG;
   ObkLogRecord record;
@@ -281,29 +248,54 @@ log_attempt (const ObkCall *call, const json_t *json, const GError *error, gint6
   if (!obk_log_enabled (level))
     return;
   obk_log_begin (&record, level, OBK_EVENT_OPENBAO_REQUEST);
-  obk_log_string (&record, OBK_FIELD_OPENBAO_OPERATION, call->operation);
+  obk_log_string (&record, OBK_FIELD_OPENBAO_OPERATION, operation);
   obk_log_string (&record, OBK_FIELD_STATUS, error != NULL ? OBK_STATUS_ERROR : OBK_STATUS_OK);
-  obk_log_double (&record, OBK_FIELD_DURATION_MS, (double)(now_us - call->attempt.started_us) / 1000);
-  obk_log_int (&record, OBK_FIELD_ADDRESS_INDEX, call->attempt.index);
-  if (call->client->log_request_ids)
+  obk_log_double (&record, OBK_FIELD_DURATION_MS, (double)(now_us - where->started_us) / 1000);
+  obk_log_int (&record, OBK_FIELD_ADDRESS_INDEX, where->index);
+  if (client->log_request_ids)
     obk_log_string (&record, OBK_FIELD_OPENBAO_REQUEST_ID, json_string_value (json_object_get (json, "request_id")));
   obk_correlation_log (call->correlation, call->uid_hash, &record);
   obk_log_error (&record, error);
   obk_log_emit (&record);
 }
 
-static void
-judge_address (const ObkCall *call, const GError *error, gint64 now_us)
+/* Whether silence for that long says something of an address. */
+static gboolean
+is_long (const ObkClient *client, gint64 waited_us)
 {
-  ObkAddresses *addresses = call->client->addresses;
+  return waited_us >= MIN (SILENCE_MIN_US, client->timeout_us);
+}
+
+static void
+judge_address (ObkClient *client, const ObkAddressTry *where, gint64 waited_us, const GError *error, gint64 now_us)
+{
   ObkError code = obk_error_code (error);
 
-  if (error == NULL || !moves_on (error) || code == OBK_ERROR_STANDBY_LAGGING)
-    obk_addresses_answered (addresses, &call->attempt);
-  else if (code == OBK_ERROR_TIMEOUT && call->attempt_us < MIN (SILENCE_MIN_US, call->client->timeout_us))
-    obk_addresses_abandoned (addresses, &call->attempt);
+  if (error == NULL || !obk_worth_going_on (error) || code == OBK_ERROR_STANDBY_LAGGING)
+    obk_addresses_answered (client->addresses, where);
+  else if (code == OBK_ERROR_TIMEOUT && !is_long (client, waited_us))
+    obk_addresses_abandoned (client->addresses, where);
   else
-    obk_addresses_failed (addresses, &call->attempt, now_us, g_random_double ());
+    obk_addresses_failed (client->addresses, where, now_us, g_random_double ());
+}
+
+/* Reads an answer, if there is one, counts and logs what became of the attempt, and has the address judged by it.
+ * Returns: (nullable): the answer's body; else @failure is set */
+static json_t *
+read_attempt (ObkClient *client, const char *operation, gboolean login, const ObkAddressTry *where, gint64 waited_us,
+              const ObkHttpResponse *response, const GError *error, gint64 now_us, GError **failure)
+{
+  ObkEndpoint *endpoint = obk_addresses_endpoint (client->addresses, where->index);
+  json_t *json = NULL;
+
+  if (response != NULL)
+    json = obk_answer_read (response, obk_endpoint_authority (endpoint), login, failure);
+  else
+    *failure = g_error_copy (error);
+  count_attempt (operation, where, *failure != NULL ? obk_error_class (*failure) : OBK_STATUS_OK, now_us);
+  log_attempt (client, operation, where, json, *failure, now_us);
+  judge_address (client, where, waited_us, *failure, now_us);
+  return json;
 }
 
 static gboolean
@@ -322,7 +314,7 @@ fail (ObkCall *call, const GError *error, gint64 now_us)
 
   if (refused && !call->anonymous && !call->own_token)
     suspect_token (call, now_us, error);
-  else if (!moves_on (error))
+  else if (!obk_worth_going_on (error))
     finish (call, NULL, 0, error);
   else
     {
@@ -334,28 +326,103 @@ fail (ObkCall *call, const GError *error, gint64 now_us)
     }
 }
 
+/* The request of a call, at one address. */
+static ObkTransfer *
+send_to (ObkCall *call, const ObkAddressTry *where, gint64 deadline_us, ObkHttpDone done, gpointer user_data)
+{
+  ObkClient *client = call->client;
+  const ObkHttpRequest request = {
+    .endpoint = obk_addresses_endpoint (client->addresses, where->index),
+    .path = call->path,
+    .token = call->token,
+    .namespace = client->namespace,
+    .body = call->body,
+    .secret_answer = call->secret_answer,
+    .deadline_us = deadline_us,
+  };
+
+  return obk_http_send (client->http, &request, done, user_data);
+}
+
+/* --- trials --- */
+
+static void
+trial_free (Trial *trial)
+{
+  g_queue_unlink (&trial->client->trials, &trial->link);
+  g_free (trial);
+}
+
+static void
+tried (const ObkHttpResponse *response, const GError *error, gboolean may_have_reached, gpointer user_data)
+{
+  Trial *trial = user_data;
+  ObkClient *client = trial->client;
+  g_autoptr (GError) failure = NULL;
+  g_autoptr (json_t) json = read_attempt (client, trial->operation, FALSE, &trial->where, client->timeout_us, response,
+                                          error, obk_clock_boot_us (), &failure);
+
+  trial_free (trial);
+}
+
+static void
+start_trial (ObkCall *call, const ObkAddressTry *where)
+{
+  Trial *trial = g_new0 (Trial, 1);
+
+  trial->client = call->client;
+  trial->operation = call->operation;
+  trial->where = *where;
+  trial->link.data = trial;
+  g_queue_push_tail_link (&call->client->trials, &trial->link);
+  trial->transfer = send_to (call, where, where->started_us + call->client->timeout_us, tried, trial);
+}
+
+/* Where the call goes next. Who would be the one to find out whether an address is back sends a copy there and goes
+ * itself to one that is in use, when there is one; a login does not, for OpenBao would keep both tokens. */
+static void
+choose_address (ObkCall *call, gint64 now_us)
+{
+  ObkAddresses *addresses = call->client->addresses;
+  gboolean may_spare = !call->anonymous && obk_addresses_any_healthy (addresses, call->tried);
+
+  obk_addresses_choose (addresses, call->tried, now_us, &call->attempt);
+  while (call->attempt.trial && may_spare)
+    {
+      start_trial (call, &call->attempt);
+      obk_addresses_choose (addresses, call->tried, now_us, &call->attempt);
+    }
+  call->tried |= 1U << call->attempt.index;
+}
+
+/* In a hurry we have not waited for long enough to judge it; a copy does, so that not every call has to find out. */
+static void
+doubt_address (ObkCall *call, gint64 now_us)
+{
+  ObkAddresses *addresses = call->client->addresses;
+  ObkAddressTry where = { .index = 0 };
+
+  if (!call->anonymous && obk_addresses_count (addresses) > 1
+      && obk_addresses_doubt (addresses, call->attempt.index, now_us, &where))
+    start_trial (call, &where);
+}
+
 static void
 attempted (const ObkHttpResponse *response, const GError *error, gboolean may_have_reached, gpointer user_data)
 {
   ObkCall *call = user_data;
-  ObkEndpoint *endpoint = obk_addresses_endpoint (call->client->addresses, call->attempt.index);
-  g_autoptr (json_t) json = NULL;
-  g_autoptr (GError) refusal = NULL;
+  g_autoptr (GError) failure = NULL;
   gint64 now_us = obk_clock_boot_us ();
+  g_autoptr (json_t) json = read_attempt (call->client, call->operation, call->anonymous, &call->attempt,
+                                          call->attempt_us, response, error, now_us, &failure);
 
   call->transfer = NULL;
-  if (response != NULL)
-    {
-      json = obk_answer_read (response, obk_endpoint_authority (endpoint), call->anonymous, &refusal);
-      error = refusal;
-    }
-  count_attempt (call, error != NULL ? obk_error_class (error) : OBK_STATUS_OK, now_us);
-  log_attempt (call, json, error, now_us);
-  judge_address (call, error, now_us);
-  if (error == NULL)
+  if (g_error_matches (failure, OBK_ERROR, OBK_ERROR_TIMEOUT) && !is_long (call->client, call->attempt_us))
+    doubt_address (call, now_us);
+  if (failure == NULL)
     finish (call, json, response->date_unix, NULL);
   else
-    fail (call, error, now_us);
+    fail (call, failure, now_us);
 }
 
 /* An equal share of the time for each address that may still be tried. */
@@ -372,38 +439,14 @@ time_for_attempt (const ObkCall *call, gint64 now_us)
 static void
 attempt (ObkCall *call)
 {
-  ObkClient *client = call->client;
   gint64 now_us = obk_clock_boot_us ();
-  ObkHttpRequest request = {
-    .path = call->path,
-    .token = call->token,
-    .namespace = client->namespace,
-    .body = call->body,
-    .secret_answer = call->secret_answer,
-  };
 
   call->attempt_us = time_for_attempt (call, now_us);
-  obk_addresses_choose (client->addresses, call->tried, now_us, &call->attempt);
-  call->tried |= 1U << call->attempt.index;
-  request.endpoint = obk_addresses_endpoint (client->addresses, call->attempt.index);
-  request.deadline_us = now_us + call->attempt_us;
-  call->transfer = obk_http_send (client->http, &request, attempted, call);
+  choose_address (call, now_us);
+  call->transfer = send_to (call, &call->attempt, now_us + call->attempt_us, attempted, call);
 }
 
 /* --- the beginning of a call --- */
-
-/* With several addresses the answer comes a little before the client gives up: it may be that of the first one. */
-static gint64
-deadline_of (const ObkClient *client, gint64 deadline_us)
-{
-  gint64 now_us = obk_clock_boot_us ();
-
-  if (deadline_us == OBK_NO_DEADLINE)
-    return now_us + client->timeout_us;
-  if (obk_addresses_count (client->addresses) == 1)
-    return deadline_us;
-  return deadline_us - CLAMP ((deadline_us - now_us) / 10, 0, ANSWER_MARGIN_US);
-}
 
 ObkCall *
 obk_client_send (ObkClient *client, const ObkClientRequest *request, ObkClientDone done, gpointer user_data)
@@ -428,7 +471,8 @@ obk_client_send (ObkClient *client, const ObkClientRequest *request, ObkClientDo
   call->anonymous = request->anonymous;
   call->own_token = request->token != NULL;
   call->secret_answer = request->secret_answer;
-  call->deadline_us = deadline_of (client, request->deadline_us);
+  call->deadline_us
+      = request->deadline_us != OBK_NO_DEADLINE ? request->deadline_us : obk_clock_boot_us () + client->timeout_us;
   call->link.data = call;
   g_queue_push_tail_link (&client->calls, &call->link);
 
@@ -449,7 +493,7 @@ obk_call_cancel (ObkCall *call)
   if (call->transfer != NULL)
     {
       obk_http_cancel (call->transfer);
-      count_attempt (call, OBK_OUTCOME_CANCELED, obk_clock_boot_us ());
+      count_attempt (call->operation, &call->attempt, OBK_OUTCOME_CANCELED, obk_clock_boot_us ());
       obk_addresses_abandoned (call->client->addresses, &call->attempt);
     }
   g_clear_pointer (&call->wait, obk_auth_wait_cancel);
@@ -488,6 +532,7 @@ obk_client_new (ObkPoller *poller, ObkHttp *http, const ObkClientOptions *option
   client->timeout_us = options->timeout_us;
   client->log_request_ids = options->log_request_ids;
   g_queue_init (&client->calls);
+  g_queue_init (&client->trials);
   return client;
 }
 
@@ -498,6 +543,12 @@ obk_client_free (ObkClient *client)
     return;
   while (client->calls.head != NULL)
     obk_call_cancel (client->calls.head->data);
+  for (GList *link = client->trials.head, *next = NULL; link != NULL; link = next)
+    {
+      next = link->next;
+      obk_http_cancel (((Trial *)link->data)->transfer);
+      trial_free (link->data);
+    }
   obk_addresses_free (client->addresses);
   g_free (client->namespace);
   g_free (client);

@@ -418,6 +418,7 @@ connected (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GSocketConnection) connection = g_socket_client_connect_finish (G_SOCKET_CLIENT (source), result, &error);
   gboolean news = FALSE;
 
+  g_signal_handlers_disconnect_by_data (source, attempt);
   g_object_unref (attempt->cancellable);
   g_free (attempt);
   if (link == NULL) /* closed meanwhile */
@@ -431,6 +432,17 @@ connected (GObject *source, GAsyncResult *result, gpointer user_data)
   update_watches (link);
   if (news)
     link->readable (link->user_data);
+}
+
+/* What GIO is about; the first address of a name ends the question for more. */
+static void
+connecting (GSocketClient *client, GSocketClientEvent event, GSocketConnectable *address, GIOStream *stream,
+            gpointer user_data)
+{
+  const Attempt *attempt = user_data;
+
+  if (event == G_SOCKET_CLIENT_CONNECTING && attempt->link != NULL)
+    attempt->link->stage = OBK_LINK_CONNECTING;
 }
 
 void
@@ -448,13 +460,14 @@ obk_link_start (ObkLink *link, int plain_fd)
       end (link, g_steal_pointer (&error));
       return;
     }
-  link->stage = OBK_LINK_CONNECTING;
+  link->stage = OBK_LINK_RESOLVING;
   link->attempt = g_new0 (Attempt, 1);
   link->attempt->link = link;
   link->attempt->cancellable = g_cancellable_new ();
   /* Takes an IP address as it is, and tries the addresses of a name in turn, the next when one is slow. */
   address = g_network_address_new (obk_endpoint_host (link->endpoint), obk_endpoint_port (link->endpoint));
   g_socket_client_set_enable_proxy (client, FALSE);
+  g_signal_connect (client, "event", G_CALLBACK (connecting), link->attempt);
   g_socket_client_connect_async (client, address, link->attempt->cancellable, connected, link->attempt);
 }
 

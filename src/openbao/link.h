@@ -24,7 +24,8 @@ typedef struct
 
 typedef enum
 {
-  OBK_LINK_WAITING, /* for curl to connect */
+  OBK_LINK_WAITING,   /* for curl to connect */
+  OBK_LINK_RESOLVING, /* the name */
   OBK_LINK_CONNECTING,
   OBK_LINK_HANDSHAKE,
   OBK_LINK_OPEN,

@@ -280,10 +280,11 @@ GError *
 obk_transfer_timeout (const ObkTransfer *transfer)
 {
   ObkLinkStage stage = transfer->link != NULL ? obk_link_stage (transfer->link) : OBK_LINK_WAITING;
-  const char *what = stage <= OBK_LINK_CONNECTING  ? "no connection"
-                     : stage == OBK_LINK_HANDSHAKE ? "no TLS handshake"
-                     : transfer->header_bytes == 0 ? "no answer"
-                                                   : "no complete answer";
+  const char *what = stage == OBK_LINK_RESOLVING    ? "the name is not resolved"
+                     : stage <= OBK_LINK_CONNECTING ? "no connection"
+                     : stage == OBK_LINK_HANDSHAKE  ? "no TLS handshake"
+                     : transfer->header_bytes == 0  ? "no answer"
+                                                    : "no complete answer";
   GError *error = NULL;
 
   refuse (transfer, &error, OBK_ERROR_TIMEOUT, "%s within the deadline", what);
