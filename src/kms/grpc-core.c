@@ -19,7 +19,8 @@
 #define MAX_STREAMS (3 * (4096 + OBK_GATE_MAX_WAITING))
 #define MAX_HEADERS (8 * 1024) /* bytes of all headers of a call */
 #define NEVER G_MAXINT32
-#define MIN_PING_INTERVAL_MS 500 /* what clients use are seconds */
+#define ANSWER_MARGIN_US (100 * 1000) /* at most; a tenth of a shorter time */
+#define MIN_PING_INTERVAL_MS 500      /* what clients use are seconds */
 
 #define INTEGER_ARG(name, number)                                                                                      \
   {                                                                                                                    \
@@ -156,12 +157,14 @@ obk_grpc_make_message (ObkSecret *message)
 }
 
 gint64
-obk_grpc_deadline_us (gpr_timespec deadline)
+obk_grpc_answer_by_us (gpr_timespec deadline)
 {
   gpr_timespec left = gpr_time_sub (deadline, gpr_now (deadline.clock_type));
+  gint64 left_us = 0;
 
   if (gpr_time_cmp (deadline, gpr_inf_future (deadline.clock_type)) == 0
       || left.tv_sec > G_MAXINT64 / G_USEC_PER_SEC / 2)
     return OBK_NO_DEADLINE;
-  return obk_clock_boot_us () + left.tv_sec * G_USEC_PER_SEC + left.tv_nsec / 1000;
+  left_us = left.tv_sec * G_USEC_PER_SEC + left.tv_nsec / 1000;
+  return obk_clock_boot_us () + left_us - CLAMP (left_us / 10, 0, ANSWER_MARGIN_US);
 }

@@ -48,8 +48,9 @@ ObkSecret *obk_grpc_take_message (grpc_byte_buffer *buffer);
  */
 grpc_byte_buffer *obk_grpc_make_message (ObkSecret *message);
 
-/* Returns: @deadline on our clock, OBK_NO_DEADLINE when it is infinite */
-gint64 obk_grpc_deadline_us (gpr_timespec deadline);
+/* Returns: on our clock when an answer is due, a little before the client's @deadline, so that it gets to hear what
+ * failed before it gives up; OBK_NO_DEADLINE when that is infinite */
+gint64 obk_grpc_answer_by_us (gpr_timespec deadline);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (grpc_byte_buffer, grpc_byte_buffer_destroy)
 

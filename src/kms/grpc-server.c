@@ -203,7 +203,7 @@ handle_arrival (ObkGrpcServer *server, ObkGrpcCall *call)
     answer_status (server, call);
   else
     {
-      call->deadline_us = obk_grpc_deadline_us (call->deadline);
+      call->deadline_us = obk_grpc_answer_by_us (call->deadline);
       obk_grpc_call_watch (call);
       push_job (server, call, &call->arrived_link);
     }

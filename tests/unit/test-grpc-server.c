@@ -4,10 +4,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "kms/client.h"
+#include "kms/grpc-core.h"
 #include "transit-stand-in.h"
 
 #include <glib-unix.h>
 #include <glib/gstdio.h>
+#include <grpc/support/time.h>
 
 #include <fcntl.h>
 #include <string.h>
@@ -198,6 +200,26 @@ test_round_trip (Fixture *f, gconstpointer data)
   run_aside (f, round_trip);
 }
 
+/* A tenth of the client's time is left to bring it the answer, at most 100 ms. */
+static void
+test_answer_by (void)
+{
+  static const struct
+  {
+    gint64 client_ms, ours_ms;
+  } cases[] = { { 10000, 9900 }, { 1000, 900 }, { 100, 90 }, { 0, 0 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      gpr_timespec deadline
+          = gpr_time_add (gpr_now (GPR_CLOCK_REALTIME), gpr_time_from_millis (cases[i].client_ms, GPR_TIMESPAN));
+      gint64 due_us = obk_clock_boot_us () + cases[i].ours_ms * 1000;
+
+      g_assert_cmpint (ABS (obk_grpc_answer_by_us (deadline) - due_us), <, 5000);
+    }
+  g_assert_cmpint (obk_grpc_answer_by_us (gpr_inf_future (GPR_CLOCK_REALTIME)), ==, OBK_NO_DEADLINE);
+}
+
 #define TEST(path, function) g_test_add (path, Fixture, NULL, setup, function, teardown)
 
 int
@@ -206,5 +228,6 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   TEST ("/grpc-server/status", test_status);
   TEST ("/grpc-server/round-trip", test_round_trip);
+  g_test_add_func ("/grpc-server/answer-by", test_answer_by);
   return g_test_run ();
 }

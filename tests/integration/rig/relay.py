@@ -12,14 +12,15 @@ from .process import free_port
 class Relay:
     """Passes bytes on to a port as long as it is not cut. `delay` is in seconds, for each piece and either way."""
 
-    def __init__(self, target_port):
-        self.port = free_port()
+    def __init__(self, target_port, host="127.0.0.1", port=None):
+        self.port = port or free_port()
         self.target_port = target_port
         self.delay = 0
         self._cut = False
         self._sockets = set()
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, self.port), family=family, backlog=128)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self):
@@ -32,6 +33,11 @@ class Relay:
 
     def mend(self):
         self._cut = False
+
+    def cut_once(self):
+        """Ends all connections there are."""
+        self.cut()
+        self.mend()
 
     def close(self):
         self.cut()
