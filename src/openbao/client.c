@@ -238,9 +238,10 @@ count_attempt (const char *operation, const ObkAddressTry *where, const char *ou
   obk_metric_observe (OBK_METRIC_OPENBAO_DURATION, operation, now_us - where->started_us);
 }
 
+/* @call: (nullable): of which it is an attempt, and no copy */
 static void
-log_attempt (const ObkClient *client, const char *operation, const ObkAddressTry *where, const json_t *json,
-             const GError *error, gint64 now_us)
+log_attempt (const ObkClient *client, const ObkCall *call, const char *operation, const ObkAddressTry *where,
+             const json_t *json, const GError *error, gint64 now_us)
 {
   ObkLogLevel level = error != NULL ? OBK_LOG_WARN : OBK_LOG_DEBUG;
   ObkLogRecord record;
@@ -254,7 +255,8 @@ log_attempt (const ObkClient *client, const char *operation, const ObkAddressTry
   obk_log_int (&record, OBK_FIELD_ADDRESS_INDEX, where->index);
   if (client->log_request_ids)
     obk_log_string (&record, OBK_FIELD_OPENBAO_REQUEST_ID, json_string_value (json_object_get (json, "request_id")));
-  obk_correlation_log (call->correlation, call->uid_hash, &record);
+  if (call != NULL)
+    obk_correlation_log (call->correlation, call->uid_hash, &record);
   obk_log_error (&record, error);
   obk_log_emit (&record);
 }
@@ -282,18 +284,18 @@ judge_address (ObkClient *client, const ObkAddressTry *where, gint64 waited_us, 
 /* Reads an answer, if there is one, counts and logs what became of the attempt, and has the address judged by it.
  * Returns: (nullable): the answer's body; else @failure is set */
 static json_t *
-read_attempt (ObkClient *client, const char *operation, gboolean login, const ObkAddressTry *where, gint64 waited_us,
-              const ObkHttpResponse *response, const GError *error, gint64 now_us, GError **failure)
+read_attempt (ObkClient *client, const ObkCall *call, const char *operation, const ObkAddressTry *where,
+              gint64 waited_us, const ObkHttpResponse *response, const GError *error, gint64 now_us, GError **failure)
 {
   ObkEndpoint *endpoint = obk_addresses_endpoint (client->addresses, where->index);
   json_t *json = NULL;
 
   if (response != NULL)
-    json = obk_answer_read (response, obk_endpoint_authority (endpoint), login, failure);
+    json = obk_answer_read (response, obk_endpoint_authority (endpoint), call != NULL && call->anonymous, failure);
   else
     *failure = g_error_copy (error);
   count_attempt (operation, where, *failure != NULL ? obk_error_class (*failure) : OBK_STATUS_OK, now_us);
-  log_attempt (client, operation, where, json, *failure, now_us);
+  log_attempt (client, call, operation, where, json, *failure, now_us);
   judge_address (client, where, waited_us, *failure, now_us);
   return json;
 }
@@ -359,7 +361,7 @@ tried (const ObkHttpResponse *response, const GError *error, gboolean may_have_r
   Trial *trial = user_data;
   ObkClient *client = trial->client;
   g_autoptr (GError) failure = NULL;
-  g_autoptr (json_t) json = read_attempt (client, trial->operation, FALSE, &trial->where, client->timeout_us, response,
+  g_autoptr (json_t) json = read_attempt (client, NULL, trial->operation, &trial->where, client->timeout_us, response,
                                           error, obk_clock_boot_us (), &failure);
 
   trial_free (trial);
@@ -413,8 +415,8 @@ attempted (const ObkHttpResponse *response, const GError *error, gboolean may_ha
   ObkCall *call = user_data;
   g_autoptr (GError) failure = NULL;
   gint64 now_us = obk_clock_boot_us ();
-  g_autoptr (json_t) json = read_attempt (call->client, call->operation, call->anonymous, &call->attempt,
-                                          call->attempt_us, response, error, now_us, &failure);
+  g_autoptr (json_t) json = read_attempt (call->client, call, call->operation, &call->attempt, call->attempt_us,
+                                          response, error, now_us, &failure);
 
   call->transfer = NULL;
   if (g_error_matches (failure, OBK_ERROR, OBK_ERROR_TIMEOUT) && !is_long (call->client, call->attempt_us))

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from rig.audit import AuditLog
 from rig.kms import refusal
-from rig.openbao import OpenBao
+from rig.openbao import OpenBao, OpenBaoError
 from rig.process import wait_until
 from rig.provider import policy_for
 from rig.transit import Scope, Tenant
@@ -220,3 +220,40 @@ def test_a_locked_namespace(make_provider, bao, directory):
     bao.request("PUT", "sys/namespaces/api-lock/lock/team")
     assert refused(provider, client.decrypt, encrypted) == (
         CODE.UNAVAILABLE, "transit unavailable", "openbao_unavailable")
+
+
+def test_a_sealed_namespace(make_provider, bao, directory):
+    """One with a seal of its own, while the rest of OpenBao serves; it gets well when it is unsealed."""
+    made = bao.request("POST", "sys/namespaces/vault", {"seal": 'seal "shamir" {\n shares = 1\n threshold = 1\n}'})
+    key = {"key": made["data"]["key_shares"][0]}
+    bao.request("POST", "sys/namespaces/vault/unseal", key)
+    tenant = Tenant(bao, directory / "ns", Scope(namespace="vault"))
+    tenant.set_up(policy_for(tenant))
+    provider = make_provider(tenant, **{"status.statusMaxStaleness": "3s"}).start(wait="healthy")
+    client = provider.client()
+    encrypted = client.encrypt(b"text")
+    bao.request("POST", "sys/namespaces/vault/seal", {})
+    assert refused(provider, client.decrypt, encrypted) == (
+        CODE.UNAVAILABLE, "transit unavailable", "openbao_sealed")
+    provider.wait_unhealthy(15)
+    bao.request("POST", "sys/namespaces/vault/unseal", key)
+    provider.wait_healthy(40)
+    assert client.decrypt(encrypted) == b"text"
+
+
+def test_a_namespace_that_is_gone(make_provider, bao, directory):
+    tenant = Tenant(bao, directory / "ns", Scope(namespace="gone"))
+    tenant.set_up(policy_for(tenant))
+    provider = make_provider(tenant).start(wait="healthy")
+    client = provider.client()
+    encrypted = client.encrypt(b"text")
+    bao.request("DELETE", "sys/namespaces/gone")
+
+    def missing():
+        try:
+            return bao.request("GET", "sys/namespaces/gone") is None
+        except OpenBaoError as error:
+            return error.status == 404
+    wait_until(missing, 20, "the namespace is gone")
+    assert refused(provider, client.decrypt, encrypted) == (
+        CODE.NOT_FOUND, "transit key not found", "transit_key_missing")

@@ -15,6 +15,10 @@ def _run(*command):
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
+def has_ipv6():
+    return os.path.exists("/proc/net/if_inet6")
+
+
 def enter_private_network():
     """Moves the calling thread, and what it starts from now on, into a network namespace that has a loopback alone."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -24,7 +28,8 @@ def enter_private_network():
     _run("ip", "link", "set", "lo", "up")
     # what is not of a loopback, so that the resolver takes the namespace for connected
     _run("ip", "address", "add", "192.0.2.1/32", "dev", "lo")
-    _run("ip", "-6", "address", "add", "2001:db8::1/128", "dev", "lo")
+    if has_ipv6():
+        _run("ip", "-6", "address", "add", "2001:db8::1/128", "dev", "lo")
 
 
 @contextlib.contextmanager
