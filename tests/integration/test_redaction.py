@@ -124,7 +124,7 @@ def documented():
 
 def test_every_record_is_as_documented(life):
     events, fields = documented()
-    assert len(events) == 19 and {"ts", "level", "message", "error_class"} <= fields
+    assert len(events) == 21 and {"ts", "level", "message", "error_class"} <= fields
     seen = set()
     for line in life.log.splitlines():
         record = json.loads(line)
