@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One act that a confined domain may or may not do. Exit code 0: it was let; 1: it was refused; 2: something else. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef int (*Act) (const char *object);
+
+static int
+open_for (const char *path, int flags)
+{
+  int fd = open (path, flags | O_CLOEXEC, 0600);
+
+  if (fd >= 0)
+    close (fd);
+  return fd;
+}
+
+static int
+read_file (const char *path)
+{
+  return open_for (path, O_RDONLY);
+}
+
+static int
+write_file (const char *path)
+{
+  return open_for (path, O_WRONLY | O_APPEND);
+}
+
+static int
+create_file (const char *path)
+{
+  int result = open_for (path, O_WRONLY | O_CREAT | O_EXCL);
+
+  if (result >= 0)
+    unlink (path);
+  return result;
+}
+
+static int
+execute (const char *path)
+{
+  return execl (path, path, "-c", "exit 0", (char *)NULL);
+}
+
+/* A child of ours, which has done nothing to be out of reach but to be in this domain. */
+static int
+trace (const char *unused)
+{
+  pid_t child = fork ();
+  int result = 0;
+  int cause = 0;
+
+  (void)unused;
+  if (child == 0)
+    for (;;)
+      pause ();
+  result = (int)ptrace (PTRACE_ATTACH, child, NULL, NULL);
+  cause = errno;
+  kill (child, SIGKILL);
+  waitpid (child, NULL, 0);
+  errno = cause;
+  return result;
+}
+
+static int
+load_module (const char *path)
+{
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+
+  return fd < 0 ? fd : (int)syscall (SYS_finit_module, fd, "", 0);
+}
+
+static int
+with_port (const char *port, in_addr_t address, int (*call) (int, const struct sockaddr *, socklen_t))
+{
+  struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons ((in_port_t)atoi (port)) };
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  name.sin_addr.s_addr = address;
+  return fd < 0 ? fd : call (fd, (const struct sockaddr *)&name, sizeof name);
+}
+
+static int
+bind_port (const char *port)
+{
+  return with_port (port, htonl (INADDR_LOOPBACK), bind);
+}
+
+static int
+connect_port (const char *port)
+{
+  return with_port (port, htonl (INADDR_LOOPBACK), connect);
+}
+
+static int
+connect_socket (const char *path)
+{
+  struct sockaddr_un name = { .sun_family = AF_UNIX };
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  strncpy (name.sun_path, path, sizeof name.sun_path - 1);
+  return fd < 0 ? fd : connect (fd, (const struct sockaddr *)&name, sizeof name);
+}
+
+static int
+open_raw_socket (const char *unused)
+{
+  (void)unused;
+  return socket (AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+}
+
+static const struct
+{
+  const char *name;
+  Act act;
+} acts[] = {
+  { "read", read_file },
+  { "write", write_file },
+  { "create", create_file },
+  { "execute", execute },
+  { "trace", trace },
+  { "load-module", load_module },
+  { "bind", bind_port },
+  { "connect", connect_port },
+  { "connect-socket", connect_socket },
+  { "raw-socket", open_raw_socket },
+};
+
+int
+main (int argc, char **argv)
+{
+  for (size_t i = 0; argc == 3 && i < sizeof acts / sizeof acts[0]; i++)
+    if (strcmp (argv[1], acts[i].name) == 0)
+      {
+        errno = 0;
+        if (acts[i].act (argv[2]) >= 0)
+          return 0;
+        fprintf (stderr, "%s %s: %s\n", argv[1], argv[2], strerror (errno));
+        /* Nobody listens, or it is loaded already: it would have been let. */
+        return errno == ECONNREFUSED || errno == EEXIST ? 0 : errno == EACCES || errno == EPERM ? 1 : 2;
+      }
+  fprintf (stderr, "usage: act NAME OBJECT\n");
+  return 2;
+}
