@@ -105,7 +105,8 @@ def test_reload(serving):
         serving.run(f"systemctl reload {SERVICE}")
         assert client.decrypt(encrypted) == b"before"
     assert serving.main_pid() == before
-    assert serving.show(SERVICE, "ActiveState") == "active"
+    wait_until(lambda: "config.reloaded" in serving.journal(), 10, "the configuration is read again")
+    wait_until(lambda: serving.show(SERVICE, "ActiveState") == "active", 10, "the reload is over")
 
 
 def test_further_instance(serving, openbao, tenant):
@@ -230,7 +231,7 @@ def test_upgrade_loses_no_call(serving):
     load.thread.join()
     assert load.made == CALLS and load.lost == []
     assert serving.run(f"stat --format=%i {SOCKET_PATH}") == inode
-    assert serving.run("dpkg-query --show --showformat='${Version}' bao-kms-provider") == "0.1.1"
+    assert serving.run("dpkg-query --show --showformat='${Version}' bao-kms-provider").endswith("+1")
 
 
 def test_removal_keeps_and_purge_asks(serving):
