@@ -249,6 +249,7 @@ reload (ObkReloader *reloader)
   g_autoptr (GError) error = NULL;
   ObkConfig *former = reloader->config;
   gboolean quiet = FALSE;
+  gboolean opens_way = FALSE;
 
   g_clear_pointer (&reloader->refusal, g_free);
   if (!prepare (reloader, &draft, &error))
@@ -265,7 +266,10 @@ reload (ObkReloader *reloader)
   put_in_force (reloader, g_steal_pointer (&draft.config), draft.changes);
   if (!quiet)
     log_success (draft.changes, draft.session != NULL || draft.keeps_way);
+  opens_way = draft.session != NULL;
   follow_way (reloader, &draft, former);
+  if (!opens_way)
+    obk_auth_retry (obk_session_auth (obk_handover_session (reloader->parts.handover)));
 }
 
 void

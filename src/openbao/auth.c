@@ -342,6 +342,16 @@ credential_changed (gpointer user_data)
   obk_poller_set_timer (auth->poller, &auth->timer, obk_clock_boot_us ());
 }
 
+void
+obk_auth_retry (ObkAuth *auth)
+{
+  g_return_if_fail (auth != NULL);
+
+  if (auth->credential->forgive != NULL)
+    auth->credential->forgive (auth->credential);
+  credential_changed (auth);
+}
+
 ObkAuth *
 obk_auth_new (ObkPoller *poller, ObkCredential *credential, const ObkAuthOptions *options)
 {

@@ -32,7 +32,8 @@ struct _ObkCertSigner
   ObkTlsIdentity identity;
   gboolean failed; /* some step did */
   GError *sign_failure;
-  gint signing; /* atomic */
+  gint signing;  /* atomic */
+  gint forgiven; /* atomic: the guard is to forget */
 };
 
 G_GNUC_PRINTF (2, 3)
@@ -123,6 +124,8 @@ may_try (ObkCertSigner *signer, ObkSecret *pin, GError **error)
   const char *token = obk_pkcs11_session_token (signer->session);
   guint state = obk_pkcs11_session_pin_state (signer->session);
 
+  if (g_atomic_int_compare_and_exchange (&signer->forgiven, TRUE, FALSE))
+    obk_pin_guard_clear (&signer->guard);
   if ((state & OBK_PIN_LOCKED) != 0)
     return refuse (error, "the PIN of the %s is locked; it has to be unlocked with its own tools", token);
   if (obk_pin_guard_knows (&signer->guard, token, pin))
@@ -337,6 +340,12 @@ ObkTlsIdentity *
 obk_cert_signer_identity (ObkCertSigner *signer)
 {
   return &signer->identity;
+}
+
+void
+obk_cert_signer_forgive (ObkCertSigner *signer)
+{
+  g_atomic_int_set (&signer->forgiven, TRUE);
 }
 
 gboolean

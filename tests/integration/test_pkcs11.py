@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives import hashes
 from rig.openbao import OpenBao
 from rig.pki import Authority, write_private
 from rig.provider import policy_for, run_command
+from rig.process import wait_until
+from rig.reload import sighup
 from rig.transit import Tenant
 from rig.token import (PIN, SERVER_AUTH, Faults, Token, by_labels, cert_overrides, enable_cert_auth,
                        issue_client, new_key)
@@ -228,7 +230,11 @@ def test_wrong_pin_is_tried_once(make_provider, cert_tenant, authority, token, f
     provider.wait_record(LOGIN, count=3, status="error")
     assert faults.count("C_Login") == 1
     assert "not tried again" in provider.records(LOGIN)[-1]["cause"]
-    assert not provider.records() or "654321" not in provider.log_path.read_text()
+    assert "654321" not in provider.log_path.read_text()
+    sighup(provider)  # an operator insists
+    wait_until(lambda: faults.count("C_Login") == 2, 10, "it is tried once more")
+    provider.wait_record(LOGIN, count=5, status="error")
+    assert faults.count("C_Login") == 2
     write_private(token.pin_file, PIN + "\n")
     provider.wait_healthy(5)
 
@@ -297,6 +303,9 @@ def test_slow_token_holds_up_nobody(make_provider, tenant, authority, token, fau
     provider.wait_record("auth.renewal", status="error", error_class="timeout")
     assert "PKCS#11 token" in provider.records("auth.renewal", status="error")[0]["cause"]
     assert faults.count("C_Sign") == before + 1  # nobody else was sent after it
+    started = time.monotonic()
+    assert sighup(provider)["status"] == "ok"
+    assert time.monotonic() - started < 2
     started = time.monotonic()
     assert provider.stop() == 0
     assert time.monotonic() - started < 5

@@ -438,6 +438,27 @@ test_login_timeout (Fixture *f, gconstpointer data)
   g_assert_cmpint (deadline_us, ==, obk_clock_boot_us () + 5 * SECOND);
 }
 
+static void
+test_retry (Fixture *f, gconstpointer data)
+{
+  obk_auth_start (f->auth);
+  turn (f);
+  obk_auth_retry (f->auth); /* one is under way */
+  fail (f, OBK_ERROR_TRANSIT_REFUSED);
+  turn (f);
+  assert_login (f);
+  fail (f, OBK_ERROR_TRANSIT_REFUSED);
+  turn (f);
+  assert_idle (f);
+  obk_auth_retry (f->auth);
+  turn (f);
+  assert_login (f);
+  answer (f, "s.t1", LEASE, TRUE);
+  obk_auth_retry (f->auth); /* there is nothing to mend */
+  turn (f);
+  assert_idle (f);
+}
+
 /* The JWT takes its time, which counts as the login's. */
 static void
 test_slow_source (Fixture *f, gconstpointer data)
@@ -489,6 +510,7 @@ main (int argc, char **argv)
   ADD ("login/limits", test_limits);
   ADD ("login/log-levels", test_log_levels);
   ADD ("login/credential", test_credential);
+  ADD ("login/retry", test_retry);
   ADD ("login/slow-source", test_slow_source);
   ADD ("renewal/passes", test_renewal);
   ADD ("renewal/gives-too-little", test_renewal_gives_too_little);
