@@ -507,7 +507,7 @@ def fields_of(config):
     return json.loads(run_command("config", "--config", config, "--output", "json").stdout)["fields"]
 
 
-# Not of this file, or of a machine's own making: said where.
+# In test_reload_login.py, or nothing to change.
 ELSEWHERE = {
     "configVersion",  # there is one
     "rotation.mode",  # likewise
