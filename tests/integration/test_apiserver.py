@@ -8,6 +8,7 @@ import time
 import pytest
 from rig.apiserver import ApiServer, find_binaries
 from rig.process import wait_until
+from rig.provider import run_command
 
 COUNT = 1000
 RECOVERY = 40
@@ -76,6 +77,16 @@ def test_secrets_outlive_every_restart(api, durable_openbao):
     assert_all_there(api, secrets)
     write_one_more(api, secrets, "after-all")
     assert_all_there(api, secrets)
+
+
+def test_the_commands_that_look_at_it(api):
+    """probe-apiserver finds the real process and its access; doctor agrees with what it has read its file as."""
+    os.chmod(api.provider.directory, 0o2750)
+    result = run_command("probe-apiserver", "--config", api.provider.config, "--pid", api.process.pid, timeout=60)
+    assert result.returncode == 0 and "apiserver.calls" in result.stdout, result.stdout + result.stderr
+    result = run_command("doctor", "--config", api.provider.config, "--encryption-config",
+                         api.directory / "encryption.json", timeout=60)
+    assert "secrets go through our provider, which writes" in result.stdout, result.stdout
 
 
 def can_write(api, secrets, name):

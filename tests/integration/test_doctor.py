@@ -1,18 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """doctor against a real OpenBao: each way to break a node is named in the first line that fails, and its remedy works."""
 
+import fcntl
 import json
 import os
 import pathlib
+import pty
 import re
 import socket
+import struct
 import subprocess
+import termios
 import time
 
 import jsonschema
 import pytest
+from rig.clock import ShiftedClock
 from rig.pki import Authority, JwtSigner, write_private
 from rig.provider import find_binary, policy_for, private_directory, run_command
+from rig.token import Token, by_labels, cert_overrides, enable_cert_auth, issue_client, new_key
 from rig.transit import Scope, Tenant
 
 SCHEMA = json.loads(
@@ -270,6 +276,62 @@ def test_a_jwt_that_systemd_has_copied(node, directory):
     assert report.results["openbao.auth"] == "skip"
 
 
+# The certificate and its key
+
+@pytest.fixture(scope="module")
+def cert_tenant(tenant, authority):
+    enable_cert_auth(tenant, authority)
+    return tenant
+
+
+@pytest.fixture
+def card(directory, cert_tenant, authority):
+    token = Token(directory / "token")
+    token.key = new_key("P-256")
+    token.add_key(token.key)
+    token.certificate = write_private(token.directory / "client.pem", issue_client(authority, token.key.public_key()))
+    return token
+
+
+def report_with(card, make_provider, tenant, **changes):
+    provider = make_provider(tenant, **{**cert_overrides(**by_labels(card, card.certificate)), **changes})
+    os.chmod(provider.directory, 0o2750)
+    return Report(provider.config, "--before-start", environment=card.environment)
+
+
+def test_a_certificate_in_good_order(card, make_provider, cert_tenant):
+    report = report_with(card, make_provider, cert_tenant)
+    assert report.exit == 0, report.text
+    assert report.results["jwt.local"] == "skip" and report.results["openbao.auth"] == "ok"
+    assert "CN=node-1" in report.texts("auth.cert.local")
+    for check in ("auth.cert.pkcs11", "auth.cert.local", "auth.cert.signer"):
+        assert report.results[check] == "ok"
+
+
+CARDS = {
+    "module": ({"auth.cert.pkcs11.modulePath": "/absent.so"}, "auth.cert.pkcs11", "cannot load", "modulePath"),
+    "token": ({"auth.cert.pkcs11.tokenLabel": "other"}, "auth.cert.pkcs11", "no PKCS#11 token", "tokenLabel"),
+    "key": ({"auth.cert.pkcs11.keyLabel": "other"}, "auth.cert.signer", "no private key", "keyLabel"),
+    "role": ({"auth.cert.name": "other"}, "openbao.auth", "status 400", "bao list <auth>/certs"),
+}
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_token_that_does_not_fit(card, make_provider, cert_tenant, name):
+    changes, check, *parts = CARDS[name]
+    assert_first(report_with(card, make_provider, cert_tenant, **changes), check, *parts)
+
+
+def test_a_certificate_that_does_not_fit(card, make_provider, cert_tenant, authority):
+    write_private(card.certificate, issue_client(authority, card.key.public_key(), valid_to=-0.5))
+    assert_first(report_with(card, make_provider, cert_tenant), "auth.cert.local", "has expired", "new certificate")
+    write_private(card.certificate, issue_client(authority, new_key("P-256").public_key()))
+    assert_first(report_with(card, make_provider, cert_tenant), "auth.cert.signer", "does not belong", "certificateFile")
+    write_private(card.certificate, issue_client(authority, card.key.public_key()))
+    write_private(card.pin_file, "000000\n")
+    assert_first(report_with(card, make_provider, cert_tenant), "auth.cert.signer", "refused the PIN", "right PIN")
+
+
 # The way to OpenBao
 
 def test_a_name_that_is_unknown(node):
@@ -373,6 +435,8 @@ def write_policy(tenant, change):
 POLICIES = {
     "narrow": (lambda text: text.replace('/decrypt/', '/decrypted/'), 'lacks "update" on <mount>/decrypt/<key>'),
     "no-metadata": (lambda text: text.replace('/config/keys"', '/config/keyz"'), 'lacks "read" on <mount>/config/keys'),
+    "of-another-key": (lambda text: re.sub(r'(crypt|keys)/[^"/]+" ', r'\1/other" ', text).replace("config/other", "config/keys"),
+                       "the policy is for another key"),
     "no-capabilities": (lambda text: text.replace("capabilities-self", "x"), "sys/capabilities-self"),
     "export": (lambda text: text + 'path "+/export/*" { capabilities = ["read"] }', "<mount>/export/encryption-key"),
     "rotate": (lambda text: text + 'path "+/keys/+/rotate" { capabilities = ["update"] }', "<mount>/keys/<key>/rotate"),
@@ -411,15 +475,10 @@ def test_a_missing_key(node):
     assert Report(node.config).results["transit.metadata"] == "ok"
 
 
-@pytest.mark.parametrize("field, value", [("transit.keyName", "absent"), ("transit.mountPath", "absent")])
-def test_another_key_or_mount(node, field, value):
-    report = Report(reconfigure(node, **{field: value}))
-    assert_first(report, "transit.capabilities", "lacks")
-    assert_in_failures(report, "transit.metadata", field)
-
-
-def assert_in_failures(report, check, part):
-    assert report.results[check] == "fail" and part in report.remedies(check), report.text
+@pytest.mark.parametrize("field", ["transit.keyName", "transit.mountPath"])
+def test_another_key_or_mount(node, field):
+    report = Report(reconfigure(node, **{field: "absent"}))
+    assert_first(report, "transit.capabilities", f"{field} is wrong", "correct the field")
 
 
 def test_a_mount_that_upserts(node):
@@ -622,3 +681,83 @@ def test_the_service_itself_and_somebody_else(service_node):
 def test_wrong_usage(node):
     assert run_command("doctor", "--config", node.config, "--user", "no-such-user").returncode == 2
     assert run_command("doctor", "--nonsense").returncode == 2
+
+
+# The clock
+
+def test_a_clock_that_is_off(make_provider, fresh_tenant, directory):
+    clock = ShiftedClock(directory)
+    now = int(time.time())
+    fresh_tenant.write_jwt(36000, iat=now - 36000, nbf=now - 36000)
+    provider = make_provider(fresh_tenant)
+    os.chmod(provider.directory, 0o2750)
+    clock.shift(12)
+    report = Report(provider.config, "--before-start", environment=clock.environment)
+    assert report.results["openbao.clock"] == "warn" and "ahead of" in report.texts("openbao.clock")
+    clock.shift(-600)
+    report = Report(provider.config, "--before-start", environment=clock.environment)
+    assert_first(report, "openbao.clock", "behind", "clockSkewLeeway", "timedatectl set-ntp true")
+    assert report.results["openbao.auth"] == "ok"
+    clock.shift(40000)  # now the JWT seems to have ended, which is not the cause
+    report = Report(provider.config, "--before-start", environment=clock.environment)
+    assert_first(report, "jwt.local", "this node's clock", "11 h ahead of", "chronyc makestep")
+
+
+# On a terminal
+
+def on_terminal(columns, *arguments, **environment):
+    """What is shown on a terminal of that width."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen([find_binary(), "doctor", *map(str, arguments)], stdin=slave, stdout=slave,
+                               stderr=slave, env={**os.environ, "TERM": "xterm", **environment})
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(master, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(master)
+    process.wait(timeout=30)
+    return shown.decode().replace("\r\n", "\n")
+
+
+COLOUR = re.compile("\033\\[[0-9;]*m")
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+@pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
+def test_a_terminal(make_provider, fresh_tenant, columns, good):
+    provider = make_provider(fresh_tenant)
+    os.chmod(provider.directory, 0o2750 if good else 0o777)
+    arguments = ["--config", provider.config, "--before-start"]
+    shown = on_terminal(columns, *arguments)
+    assert "\033[32m[ok]\033[0m" in shown and ("\033[1;31m[fail]\033[0m" in shown) == (not good)
+    plain = on_terminal(columns, *arguments, NO_COLOR="1")
+    assert "\033[" not in plain.replace("\r\033[K", "")
+    lines = [line for line in COLOUR.sub("", shown).replace("\r\033[K", "").splitlines()
+             if not line.startswith(" " * 14)]
+    longest = max(lines, key=len)
+    assert len(longest) <= columns or " " not in longest.strip()[40:], longest
+    if columns == 200:  # one line each
+        assert sum(line.startswith("[") for line in lines) == len(lines) - 2 - (0 if good else 1), shown
+    for stable in ("[ok]   config.load                   ", "[skip] kms.status_encrypt            not looked at"):
+        assert stable in plain
+    assert ("[fail] socket.parent                 " in plain) == (not good)
+    assert plain.splitlines()[0] == "Checked as root (uid 0)" and re.fullmatch(
+        r"\d+ checks: \d+ ok, \d+ warned, [01] failed, \d+ skipped", plain.splitlines()[-1])
+
+
+def test_progress_of_what_takes_long(make_provider, fresh_tenant):
+    """OpenBao's port takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        provider = make_provider(fresh_tenant, **{
+            "openbao.address": f"https://127.0.0.1:{silent.getsockname()[1]}", "openbao.timeout": "1s"})
+        os.chmod(provider.directory, 0o2750)
+        shown = on_terminal(80, "--config", provider.config, "--before-start")
+    assert "\r\033[K       openbao.tls ... 0 s" in shown, shown
+    assert "[fail]" in shown and "in time" in shown

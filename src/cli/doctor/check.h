@@ -67,7 +67,7 @@ typedef enum
   OBK_CHECK_AS_CALLER   /* as whoever has called, root where it can be; nothing depends on it */
 } ObkCheckPlace;
 
-#define OBK_MAX_PREREQUISITES 3
+#define OBK_MAX_PREREQUISITES 4
 
 typedef struct
 {

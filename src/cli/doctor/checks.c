@@ -36,6 +36,26 @@ const ObkCheck obk_checks[] = {
           "times and the claims that the configuration expects. A systemd credential is warned about, since it "
           "is copied once. Where times are wrong, this node's clock is held against OpenBao's."),
     .remedy = N_ ("Have its issuer write a fresh one; root:openbao-kms, mode 0640; or set the clock.") },
+  { .id = "auth.cert.pkcs11",
+    .needs = { "config.validate" },
+    .run = obk_doctor_cert_pkcs11,
+    .meaning = N_ ("With auth.method cert: the PKCS#11 module loads for the service's user, and one token fits the "
+                   "configuration."),
+    .remedy = N_ ("p11-kit list-modules shows what is there; correct modulePath, tokenLabel or uri.") },
+  { .id = "auth.cert.local",
+    .needs = { "auth.cert.pkcs11" },
+    .run = obk_doctor_cert_local,
+    .meaning = N_ ("The certificate and its issuers, from their file or the token, are a chain, in their time, for "
+                   "clients, and of keys and signatures that may be used."),
+    .remedy = N_ ("Have a new one issued, or put the chain in order.") },
+  { .id = "auth.cert.signer",
+    .needs = { "auth.cert.local" },
+    .run = obk_doctor_cert_signer,
+    .meaning
+    = N_ ("The PIN is right (it is tried once), the key is there, and the certificate verifies what it signs."),
+    .remedy
+    = N_ ("Correct the PIN file, keyLabel or certificateFile. A token that is one wrong PIN from its lock is not "
+          "tried.") },
   { .id = "kubernetes.encryption_config",
     .needs = { "config.validate" },
     .place = OBK_CHECK_AS_CALLER,
@@ -71,7 +91,7 @@ const ObkCheck obk_checks[] = {
                    "auth.jwt.clockSkewLeeway a failure."),
     .remedy = N_ ("timedatectl on both; set the one that is wrong.") },
   { .id = "openbao.auth",
-    .needs = { "openbao.tls", "jwt.local" },
+    .needs = { "openbao.tls", "jwt.local", "auth.cert.signer" },
     .run = obk_doctor_auth,
     .meaning = N_ ("OpenBao takes the login, as the provider does it, and the token lasts longer than "
                    "auth.loginBeforeTokenExpiry."),

@@ -44,6 +44,7 @@ struct _ObkDoctor
   char *units;          /* "NAME.socket NAME.service" */
   GPtrArray *addresses; /* of ObkDoctorAddress */
   ObkPoller *poller;
+  ObkCertSigner *signer;    /* (nullable): while its checks run */
   ObkSession *session;      /* from openbao.auth on, when that has passed */
   ObkKeyMetadata *metadata; /* (nullable): from transit.metadata on */
   gboolean state_read;      /* see obk_doctor_state() */
@@ -73,6 +74,9 @@ void obk_doctor_config_validate (ObkDoctor *doctor, ObkCheckReport *report);
 void obk_doctor_socket_group (ObkDoctor *doctor, ObkCheckReport *report);
 void obk_doctor_socket_parent (ObkDoctor *doctor, ObkCheckReport *report);
 void obk_doctor_jwt_local (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_cert_pkcs11 (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_cert_local (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_cert_signer (ObkDoctor *doctor, ObkCheckReport *report);
 void obk_doctor_encryption_config (ObkDoctor *doctor, ObkCheckReport *report);
 void obk_doctor_dns (ObkDoctor *doctor, ObkCheckReport *report);
 void obk_doctor_connect (ObkDoctor *doctor, ObkCheckReport *report);
@@ -109,6 +113,9 @@ char *obk_doctor_quote (const char *text);
 
 /* Returns: (transfer full) (element-type ObkDoctorAddress): all that are configured */
 GPtrArray *obk_doctor_addresses_new (const ObkConfig *config);
+
+/* Adds the remedy for an OpenBao that does not serve: sealed, slow, limited. */
+void obk_doctor_advise_on_outage (ObkCheckReport *report, const GError *error);
 
 /* Returns: (transfer full): "3 days", "2 h", "45 s" */
 char *obk_doctor_span (gint64 us);

@@ -44,6 +44,17 @@ advise_on_file (ObkDoctor *doctor, ObkCheckReport *report, const char *path)
   obk_check_command (report, "chown root:%u %s\nchmod 0640 %s", gid, quoted, quoted);
 }
 
+/* doctor is no service of systemd's: the running service's credentials are where systemd keeps them. */
+static void
+find_credentials (ObkDoctor *doctor)
+{
+  g_autofree char *unit = obk_doctor_service_unit (doctor);
+  g_autofree char *directory = g_build_filename (CREDENTIALS_ROOT, unit, NULL);
+
+  if (g_getenv ("CREDENTIALS_DIRECTORY") == NULL && g_file_test (directory, G_FILE_TEST_IS_DIR))
+    g_setenv ("CREDENTIALS_DIRECTORY", directory, TRUE);
+}
+
 void
 obk_doctor_config_load (ObkDoctor *doctor, ObkCheckReport *report)
 {
@@ -56,6 +67,7 @@ obk_doctor_config_load (ObkDoctor *doctor, ObkCheckReport *report)
     {
       doctor->scope = obk_scope_from_config (doctor->config);
       doctor->addresses = obk_doctor_addresses_new (doctor->config);
+      find_credentials (doctor);
       obk_check_ok (report, "%s", path);
     }
   else if (problems->len > 0)
@@ -292,17 +304,6 @@ obk_doctor_socket_parent (ObkDoctor *doctor, ObkCheckReport *report)
 
 /* The JWT */
 
-/* doctor is no service of systemd's: the running service's credentials are where systemd keeps them. */
-static void
-find_credentials (ObkDoctor *doctor)
-{
-  g_autofree char *unit = obk_doctor_service_unit (doctor);
-  g_autofree char *directory = g_build_filename (CREDENTIALS_ROOT, unit, NULL);
-
-  if (g_getenv ("CREDENTIALS_DIRECTORY") == NULL && g_file_test (directory, G_FILE_TEST_IS_DIR))
-    g_setenv ("CREDENTIALS_DIRECTORY", directory, TRUE);
-}
-
 /* By how much the clock is ahead of the first server that answers, 0 when it is right or unknown. @known: (out) */
 static gint64
 find_clock_offset (ObkDoctor *doctor, gboolean *known)
@@ -407,7 +408,6 @@ find_jwt (ObkDoctor *doctor, ObkCheckReport *report)
 
   if (!g_str_has_prefix (reference, CREDENTIAL_PREFIX))
     return g_strdup (reference);
-  find_credentials (doctor);
   path = obk_credential_path (reference, &error);
   if (path == NULL)
     {

@@ -16,7 +16,7 @@
 
 #define POLICY_COMMAND "bao-kms-provider policy openbao%s | bao policy write POLICY -"
 
-/* Login */
+/* Capabilities */
 
 /* Returns: (transfer full): " --config PATH" when it is not the usual one */
 static char *
@@ -30,141 +30,6 @@ config_option (const ObkDoctor *doctor)
   return g_strdup_printf (" --config %s", quoted);
 }
 
-static void
-advise_on_unavailable (ObkCheckReport *report, const GError *error)
-{
-  switch (obk_error_code (error))
-    {
-    case OBK_ERROR_SEALED:
-      if (strstr (error->message, "namespace") != NULL)
-        {
-          obk_check_remedy (report, _ ("unseal the namespace of openbao.namespace"));
-          obk_check_command (report, "bao namespace unseal NAMESPACE");
-          break;
-        }
-      obk_check_remedy (report, _ ("unseal it: on each sealed node, as often as keys are needed"));
-      obk_check_command (report, "bao operator unseal");
-      break;
-    case OBK_ERROR_RATE_LIMITED:
-      obk_check_remedy (report, _ ("raise the rate-limit quota that applies to this client"));
-      obk_check_command (report, "bao list sys/quotas/rate-limit");
-      break;
-    case OBK_ERROR_TIMEOUT:
-      obk_check_remedy (report, _ ("see why OpenBao is slow, or raise openbao.timeout and auth.loginTimeout"));
-      break;
-    default:
-      obk_check_remedy (report, _ ("see OpenBao's own log on that machine"));
-      break;
-    }
-}
-
-/* By the phrases of openbao/answer.c. */
-static void
-advise_on_jwt_login (const ObkDoctor *doctor, ObkCheckReport *report, const char *problem)
-{
-  static const struct
-  {
-    const char *phrase;
-    const char *remedy;
-    const char *command;
-  } rows[] = {
-    { "could not be found", N_ ("the role of auth.jwt.role is not there: correct that field, or make the role"),
-      "bao list <auth>/role" },
-    { "(aud)",
-      N_ ("the JWT's audience is not among the role's bound_audiences: have the JWT issued for it, or change "
-          "the role"),
-      "bao read <auth>/role/<role>" },
-    { "(sub)", N_ ("the JWT's subject is not the role's bound_subject: have the JWT issued for it, or change the role"),
-      "bao read <auth>/role/<role>" },
-    { "(iss)", N_ ("the JWT's issuer is not the mount's bound_issuer: have it issued by that one, or change the mount"),
-      "bao read <auth>/config" },
-    { "validating claims", N_ ("the JWT lacks what the role's bound_claims demand"), "bao read <auth>/role/<role>" },
-    { "token signature",
-      N_ ("none of the mount's keys has signed the JWT: renew jwt_validation_pubkeys, jwks_url or "
-          "oidc_discovery_url of the mount"),
-      "bao read <auth>/config" },
-    { "expired",
-      N_ ("the JWT has ended by OpenBao's clock: have its issuer write a fresh one, and compare the "
-          "clocks"),
-      NULL },
-    { "not yet valid", N_ ("the JWT begins later by OpenBao's clock: compare the clocks"), NULL },
-    { "in the future", N_ ("the JWT was issued later by OpenBao's clock: compare the clocks"), NULL },
-    { "permission denied",
-      N_ ("no auth method is mounted at auth.jwt.mountPath, in openbao.namespace if there is one; "
-          "or the role's token_bound_cidrs leave this node out. Correct the field or the mount"),
-      "bao auth list" },
-  };
-
-  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
-    {
-      if (strstr (problem, rows[i].phrase) == NULL)
-        continue;
-      obk_check_remedy (report, "%s", _ (rows[i].remedy));
-      if (rows[i].command != NULL)
-        obk_check_command (report, "%s", rows[i].command);
-      return;
-    }
-  obk_check_remedy (report, _ ("compare the role with the JWT's claims; OpenBao's audit log has the whole refusal"));
-  obk_check_command (report, "bao read <auth>/role/<role>");
-}
-
-static void
-refuse_login (const ObkDoctor *doctor, ObkCheckReport *report, const GError *error)
-{
-  obk_check_fail (report, "%s", error->message);
-  switch (obk_error_code (error))
-    {
-    case OBK_ERROR_AUTH_FAILED:
-      advise_on_jwt_login (doctor, report, error->message);
-      break;
-    case OBK_ERROR_KEY_MISSING: /* a 404 of a login is the namespace's */
-      obk_check_remedy (report, _ ("correct openbao.namespace, or make that namespace"));
-      obk_check_command (report, "BAO_NAMESPACE= bao namespace list");
-      break;
-    case OBK_ERROR_CREDENTIAL_INVALID:
-      obk_check_remedy (report, _ ("mend the credential; the check of it above says more"));
-      break;
-    default:
-      advise_on_unavailable (report, error);
-      break;
-    }
-}
-
-void
-obk_doctor_auth (ObkDoctor *doctor, ObkCheckReport *report)
-{
-  const ObkConfig *config = doctor->config;
-  g_autoptr (GError) error = NULL;
-  g_autofree char *span = NULL;
-  ObkPoller *poller = obk_doctor_poller (doctor, &error);
-  gint64 ttl_s = 0;
-
-  doctor->session = poller != NULL ? obk_session_new (config, poller, &error) : NULL;
-  if (doctor->session == NULL)
-    {
-      obk_check_fail (report, "%s", error->message);
-      return;
-    }
-  if (!obk_ask_login (doctor->session, config->auth.login_timeout_us, &error))
-    {
-      refuse_login (doctor, report, error);
-      g_clear_pointer (&doctor->session, obk_session_free);
-      return;
-    }
-  ttl_s = obk_auth_token_ttl_seconds (obk_session_auth (doctor->session));
-  span = obk_doctor_span (ttl_s * G_USEC_PER_SEC);
-  if (ttl_s * G_USEC_PER_SEC > config->auth.login_before_token_expiry_us)
-    {
-      obk_check_ok (report, _ ("logged in; the token lasts %s"), span);
-      return;
-    }
-  obk_check_warn (report, _ ("logged in, but the token lasts %s, not longer than auth.loginBeforeTokenExpiry"), span);
-  obk_check_remedy (report, _ ("raise the role's token_ttl, or lower auth.loginBeforeTokenExpiry"));
-  obk_check_command (report, "bao read <auth>/role/<role>");
-}
-
-/* Capabilities */
-
 typedef struct
 {
   const char *path;
@@ -173,6 +38,15 @@ typedef struct
                             are */
   gboolean convenience;  /* works without what is needed */
 } Permission;
+
+/* Which are asked for by themselves, too. */
+enum
+{
+  ON_KEY,
+  ON_MOUNT,
+  ON_ENCRYPT,
+  ON_DECRYPT
+};
 
 static const Permission permissions[] = {
   { .path = "<mount>/keys/<key>", .needed = "read", .forbidden = "create,update" },
@@ -238,6 +112,30 @@ judge_permission (ObkCheckReport *report, const Permission *permission, const js
     g_string_append_printf (wide, "%s%s (%s)", wide->len > 0 ? "; " : "", permission->path, found->str);
 }
 
+/* Whether what is needed on @path is granted. */
+static gboolean
+is_granted (const json_t *answer, const GPtrArray *paths, gsize i)
+{
+  return has_capability (json_object_get (answer, g_ptr_array_index (paths, i)), permissions[i].needed);
+}
+
+/* A policy that is for another key, or fields that are. Returns: whether that is so, and was said */
+static gboolean
+is_another_key (ObkCheckReport *report, const json_t *answer, const GPtrArray *paths)
+{
+  if (is_granted (answer, paths, ON_KEY) || is_granted (answer, paths, ON_ENCRYPT)
+      || is_granted (answer, paths, ON_DECRYPT))
+    return FALSE;
+  if (is_granted (answer, paths, ON_MOUNT))
+    obk_check_fail (report, _ ("the token may do nothing with the key of transit.keyName, but reads config/keys of "
+                               "transit.mountPath: the policy is for another key, or transit.keyName is wrong"));
+  else
+    obk_check_fail (report,
+                    _ ("the token may do nothing at all at transit.mountPath: the policy is for another mount or "
+                       "was not written, or transit.mountPath is wrong"));
+  return TRUE;
+}
+
 static void
 advise_on_policy (const ObkDoctor *doctor, ObkCheckReport *report)
 {
@@ -270,7 +168,14 @@ obk_doctor_capabilities (ObkDoctor *doctor, ObkCheckReport *report)
   if (answer == NULL)
     {
       obk_check_fail (report, "%s", error->message);
-      advise_on_unavailable (report, error);
+      obk_doctor_advise_on_outage (report, error);
+      return;
+    }
+  if (is_another_key (report, answer, paths))
+    {
+      advise_on_policy (doctor, report);
+      obk_check_remedy (report, _ ("see what the key and the mount are named in OpenBao, and correct the field; or, if "
+                                   "the field is right, write the policy that is needed:"));
       return;
     }
   for (gsize i = 0; i < G_N_ELEMENTS (permissions); i++)
@@ -310,7 +215,7 @@ refuse_call (const ObkDoctor *doctor, ObkCheckReport *report, const GError *erro
                            "around"));
       break;
     default:
-      advise_on_unavailable (report, error);
+      obk_doctor_advise_on_outage (report, error);
       break;
     }
 }

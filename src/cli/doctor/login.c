@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* doctor: the login, as the provider does it. */
+#include "cli/doctor/doctor.h"
+
+#include "base/error.h"
+#include "cli/ask.h"
+
+#include <glib/gi18n.h>
+
+#include <string.h>
+
+void
+obk_doctor_advise_on_outage (ObkCheckReport *report, const GError *error)
+{
+  switch (obk_error_code (error))
+    {
+    case OBK_ERROR_SEALED:
+      if (strstr (error->message, "namespace") != NULL)
+        {
+          obk_check_remedy (report, _ ("unseal the namespace of openbao.namespace"));
+          obk_check_command (report, "bao namespace unseal NAMESPACE");
+          break;
+        }
+      obk_check_remedy (report, _ ("unseal it: on each sealed node, as often as keys are needed"));
+      obk_check_command (report, "bao operator unseal");
+      break;
+    case OBK_ERROR_RATE_LIMITED:
+      obk_check_remedy (report, _ ("raise the rate-limit quota that applies to this client"));
+      obk_check_command (report, "bao list sys/quotas/rate-limit");
+      break;
+    case OBK_ERROR_TIMEOUT:
+      obk_check_remedy (report, _ ("see why OpenBao is slow, or raise openbao.timeout and auth.loginTimeout"));
+      break;
+    default:
+      obk_check_remedy (report, _ ("see OpenBao's own log on that machine"));
+      break;
+    }
+}
+
+/* By the phrases of openbao/answer.c. */
+static void
+advise_on_jwt_login (const ObkDoctor *doctor, ObkCheckReport *report, const char *problem)
+{
+  static const struct
+  {
+    const char *phrase;
+    const char *remedy;
+    const char *command;
+  } rows[] = {
+    { "could not be found", N_ ("the role of auth.jwt.role is not there: correct that field, or make the role"),
+      "bao list <auth>/role" },
+    { "(aud)",
+      N_ ("the JWT's audience is not among the role's bound_audiences: have the JWT issued for it, or change "
+          "the role"),
+      "bao read <auth>/role/<role>" },
+    { "(sub)", N_ ("the JWT's subject is not the role's bound_subject: have the JWT issued for it, or change the role"),
+      "bao read <auth>/role/<role>" },
+    { "(iss)", N_ ("the JWT's issuer is not the mount's bound_issuer: have it issued by that one, or change the mount"),
+      "bao read <auth>/config" },
+    { "validating claims", N_ ("the JWT lacks what the role's bound_claims demand"), "bao read <auth>/role/<role>" },
+    { "token signature",
+      N_ ("none of the mount's keys has signed the JWT: renew jwt_validation_pubkeys, jwks_url or "
+          "oidc_discovery_url of the mount"),
+      "bao read <auth>/config" },
+    { "expired",
+      N_ ("the JWT has ended by OpenBao's clock: have its issuer write a fresh one, and compare the "
+          "clocks"),
+      NULL },
+    { "not yet valid", N_ ("the JWT begins later by OpenBao's clock: compare the clocks"), NULL },
+    { "in the future", N_ ("the JWT was issued later by OpenBao's clock: compare the clocks"), NULL },
+    { "permission denied",
+      N_ ("no auth method is mounted at auth.jwt.mountPath, in openbao.namespace if there is one; "
+          "or the role's token_bound_cidrs leave this node out. Correct the field or the mount"),
+      "bao auth list" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      if (strstr (problem, rows[i].phrase) == NULL)
+        continue;
+      obk_check_remedy (report, "%s", _ (rows[i].remedy));
+      if (rows[i].command != NULL)
+        obk_check_command (report, "%s", rows[i].command);
+      return;
+    }
+  obk_check_remedy (report, _ ("compare the role with the JWT's claims; OpenBao's audit log has the whole refusal"));
+  obk_check_command (report, "bao read <auth>/role/<role>");
+}
+
+static void
+advise_on_cert_login (ObkCheckReport *report)
+{
+  obk_check_remedy (report, _ ("no role of the mount at auth.cert.mountPath takes the certificate, or the one of "
+                               "auth.cert.name does not: compare its certificate and allowed_ names with ours"));
+  obk_check_command (report, "bao list <auth>/certs\nbao read <auth>/certs/<role>");
+}
+
+static void
+refuse_login (const ObkDoctor *doctor, ObkCheckReport *report, const GError *error)
+{
+  obk_check_fail (report, "%s", error->message);
+  switch (obk_error_code (error))
+    {
+    case OBK_ERROR_AUTH_FAILED:
+      if (doctor->config->auth.method == OBK_AUTH_JWT)
+        advise_on_jwt_login (doctor, report, error->message);
+      else
+        advise_on_cert_login (report);
+      break;
+    case OBK_ERROR_KEY_MISSING: /* a 404 of a login is the namespace's */
+      obk_check_remedy (report, _ ("correct openbao.namespace, or make that namespace"));
+      obk_check_command (report, "BAO_NAMESPACE= bao namespace list");
+      break;
+    case OBK_ERROR_CREDENTIAL_INVALID:
+      obk_check_remedy (report, _ ("mend the credential; the check of it above says more"));
+      break;
+    default:
+      obk_doctor_advise_on_outage (report, error);
+      break;
+    }
+}
+
+void
+obk_doctor_auth (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  const ObkConfig *config = doctor->config;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *span = NULL;
+  ObkPoller *poller = obk_doctor_poller (doctor, &error);
+  gint64 ttl_s = 0;
+
+  doctor->session = poller != NULL ? obk_session_new (config, poller, &error) : NULL;
+  if (doctor->session == NULL)
+    {
+      obk_check_fail (report, "%s", error->message);
+      return;
+    }
+  if (!obk_ask_login (doctor->session, config->auth.login_timeout_us, &error))
+    {
+      refuse_login (doctor, report, error);
+      g_clear_pointer (&doctor->session, obk_session_free);
+      return;
+    }
+  ttl_s = obk_auth_token_ttl_seconds (obk_session_auth (doctor->session));
+  span = obk_doctor_span (ttl_s * G_USEC_PER_SEC);
+  if (ttl_s * G_USEC_PER_SEC > config->auth.login_before_token_expiry_us)
+    {
+      obk_check_ok (report, _ ("logged in; the token lasts %s"), span);
+      return;
+    }
+  obk_check_warn (report, _ ("logged in, but the token lasts %s, not longer than auth.loginBeforeTokenExpiry"), span);
+  obk_check_remedy (report, _ ("raise the role's token_ttl, or lower auth.loginBeforeTokenExpiry"));
+  obk_check_command (report, "bao read <auth>/role/<role>");
+}
