@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The package on a machine with systemd: from its installation over its units' promises to its end."""
 
+import json
 import os
 import pathlib
 import threading
@@ -260,3 +261,29 @@ def test_autopkgtest(machine, openbao):
     machine.run("mkdir -p /etc/ssl/certs")
     machine.write("/etc/ssl/certs/ca-certificates.crt", openbao.authority.file.read_text())
     machine.run("/root/installed")
+
+
+# doctor
+
+def doctor(machine, *options):
+    report = json.loads(machine.run(f"bao-kms-provider doctor --output json {' '.join(options)}", check=False))
+    return report, {check["id"]: check for check in report["checks"]}
+
+
+def test_doctor(machine, tenant):
+    """Before the first start, when it serves, and with units that do not fit the configuration."""
+    machine.configure(tenant)
+    report, checks = doctor(machine, "--before-start")
+    assert report["passed"] and report["user"].startswith("openbao-kms (uid "), report
+    report, checks = doctor(machine)
+    assert checks["kms.status_encrypt"]["result"] == checks["systemd.unit"]["result"] == "fail"
+    machine.run(checks["kms.status_encrypt"]["findings"][0]["commands"][0])
+    machine.wait_healthy()
+    report, checks = doctor(machine)
+    assert report["passed"] and checks["systemd.unit"]["result"] == "ok", report
+    machine.write("/etc/systemd/system/kubelet.service", "[Service]\nExecStart=/bin/true\n")
+    machine.drop_in(SERVICE, "[Unit]\nAfter=kubelet.service\n")
+    machine.drop_in(SOCKET, "[Socket]\nSocketMode=0600\n")
+    report, checks = doctor(machine)
+    said = [finding["text"] for finding in checks["systemd.unit"]["findings"]]
+    assert any("SocketMode=0600" in text for text in said), said

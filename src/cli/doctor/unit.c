@@ -172,8 +172,9 @@ obk_unit_judge (const ObkUnitQuestion *question, ObkCheckReport *report)
   if (report->findings->len > 0)
     return;
   obk_check_ok (report,
-                with_socket ? _ ("%s is %s, behind its socket unit%s")
-                            : _ ("%s is %s, without its socket unit: calls fail while it restarts%s"),
+                question->before_start ? _ ("%s is %s%s")
+                : with_socket          ? _ ("%s is %s, behind its socket unit%s")
+                                       : _ ("%s is %s, without its socket unit: calls fail while it restarts%s"),
                 question->service_name, obk_unit_get (question->service, "ActiveState"),
                 is_loaded (question->kubelet) ? _ (", before the kubelet") : "");
 }
