@@ -19,6 +19,7 @@ from rig.clock import ShiftedClock
 from rig.pki import Authority, JwtSigner, write_private
 from rig.provider import find_binary, policy_for, private_directory, run_command
 from rig.token import Token, by_labels, cert_overrides, enable_cert_auth, issue_client, new_key
+from rig.token_endpoint import TokenEndpoint
 from rig.transit import Scope, Tenant
 
 SCHEMA = json.loads(
@@ -118,7 +119,7 @@ def test_a_node_in_good_order(node):
     assert report.exit == 0, report.text
     assert {check for check, result in report.results.items() if result not in ("ok", "skip")} == set()
     assert {check for check, result in report.results.items() if result == "skip"} <= {
-        "systemd.unit", "selinux", "auth.cert.pkcs11", "auth.cert.local", "auth.cert.signer"}
+        "systemd.unit", "selinux", "oauth2.local", "oauth2.acquire", "auth.cert.pkcs11", "auth.cert.local", "auth.cert.signer"}
     tls = report.texts("openbao.tls")
     for part in ("TLS 1.3", 'issued by "CN=test authority"', "127.0.0.1", "ends in 9 days"):
         assert part in tls
@@ -275,6 +276,32 @@ def test_a_jwt_that_systemd_has_copied(node, directory):
     report = Report(config)
     assert report.results["jwt.local"] == "skip"
     assert report.results["openbao.auth"] == "skip"
+
+
+# The token endpoint
+
+def test_a_token_endpoint(make_provider, tenant, authority, directory):
+    with TokenEndpoint(authority, tenant.signer) as endpoint:
+        secret = write_private(directory / "client-secret", endpoint.client_secret + "\n")
+        provider = make_provider(tenant, **endpoint.settings(secret))
+        os.chmod(provider.directory, 0o2750)
+        report = Report(provider.config, "--before-start")
+        assert report.exit == 0, report.text
+        assert report.results["oauth2.local"] == report.results["oauth2.acquire"] == "ok"
+        assert report.results["jwt.local"] == "skip" and report.results["openbao.auth"] == "ok"
+        write_private(secret, "wrong")
+        report = Report(provider.config, "--before-start")
+        assert_first(report, "oauth2.acquire", "auth.jwt.oauth2.clientId")
+        assert report.results["openbao.auth"] == "skip"
+        os.chmod(secret, 0o644)
+        report = Report(provider.config, "--before-start")
+        assert_first(report, "oauth2.local", "mode 0644", "chmod 0640")
+        run_all(report.commands("oauth2.local"))
+        write_private(secret, endpoint.client_secret)
+        endpoint.claims = {"aud": "other"}
+        report = Report(provider.config, "--before-start")
+        assert report.first[0] == "openbao.auth" or report.first[0] == "oauth2.acquire"
+    assert_first(Report(provider.config, "--before-start"), "oauth2.acquire", "auth.jwt.oauth2.tokenUrl", "curl -sS")
 
 
 # The certificate and its key

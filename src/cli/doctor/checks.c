@@ -36,6 +36,20 @@ const ObkCheck obk_checks[] = {
           "times and the claims that the configuration expects. A systemd credential is warned about, since it "
           "is copied once. Where times are wrong, this node's clock is held against OpenBao's."),
     .remedy = N_ ("Have its issuer write a fresh one; root:openbao-kms, mode 0640; or set the clock.") },
+  { .id = "oauth2.local",
+    .needs = { "config.validate" },
+    .run = obk_doctor_oauth2_local,
+    .meaning
+    = N_ ("With auth.jwt.source oauth2: the file of the client's secret can be read by the service and by nobody "
+          "else."),
+    .remedy = N_ ("root:openbao-kms, mode 0640.") },
+  { .id = "oauth2.acquire",
+    .needs = { "oauth2.local" },
+    .run = obk_doctor_oauth2_acquire,
+    .meaning
+    = N_ ("The token endpoint grants a JWT in the half of auth.loginTimeout, and it has the form, the times and "
+          "the claims that the configuration expects."),
+    .remedy = N_ ("The finding says whether the endpoint is out of reach or refuses, and by which error code.") },
   { .id = "auth.cert.pkcs11",
     .needs = { "config.validate" },
     .run = obk_doctor_cert_pkcs11,
@@ -91,7 +105,7 @@ const ObkCheck obk_checks[] = {
                    "auth.jwt.clockSkewLeeway a failure."),
     .remedy = N_ ("timedatectl on both; set the one that is wrong.") },
   { .id = "openbao.auth",
-    .needs = { "openbao.tls", "jwt.local", "auth.cert.signer" },
+    .needs = { "openbao.tls", "jwt.local", "oauth2.acquire", "auth.cert.signer" },
     .run = obk_doctor_auth,
     .meaning = N_ ("OpenBao takes the login, as the provider does it, and the token lasts longer than "
                    "auth.loginBeforeTokenExpiry."),

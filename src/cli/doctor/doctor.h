@@ -74,6 +74,8 @@ void obk_doctor_config_validate (ObkDoctor *doctor, ObkCheckReport *report);
 void obk_doctor_socket_group (ObkDoctor *doctor, ObkCheckReport *report);
 void obk_doctor_socket_parent (ObkDoctor *doctor, ObkCheckReport *report);
 void obk_doctor_jwt_local (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_oauth2_local (ObkDoctor *doctor, ObkCheckReport *report);
+void obk_doctor_oauth2_acquire (ObkDoctor *doctor, ObkCheckReport *report);
 void obk_doctor_cert_pkcs11 (ObkDoctor *doctor, ObkCheckReport *report);
 void obk_doctor_cert_local (ObkDoctor *doctor, ObkCheckReport *report);
 void obk_doctor_cert_signer (ObkDoctor *doctor, ObkCheckReport *report);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define MAX_NAMES_SHOWN 5
+#define LINGER_MS 500                /* for more addresses after the first */
 #define EXPIRY_WARNING_S (7 * 86400) /* or a fifth of the certificate's life, when that is less */
 
 static void
@@ -80,43 +81,62 @@ add_failure (ObkCheckReport *report, const char *authority, const char *text, gb
 typedef struct
 {
   GMainLoop *loop;
-  GList *found;
+  GSocketAddressEnumerator *enumerator;
+  GCancellable *cancellable;
+  GList *found; /* of GInetAddress */
   GError *error;
+  guint linger; /* GLib's source; 0 before the first is found */
 } Lookup;
-
-static void
-looked_up (GObject *resolver, GAsyncResult *result, gpointer user_data)
-{
-  Lookup *lookup = user_data;
-
-  lookup->found = g_resolver_lookup_by_name_finish (G_RESOLVER (resolver), result, &lookup->error);
-  g_main_loop_quit (lookup->loop);
-}
 
 static gboolean
 give_up (gpointer user_data)
 {
   g_cancellable_cancel (user_data);
-  return G_SOURCE_REMOVE;
+  return G_SOURCE_CONTINUE;
 }
 
-/* Within the time that the provider has for it. */
+static void
+got_address (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Lookup *lookup = user_data;
+  g_autoptr (GSocketAddress) address
+      = g_socket_address_enumerator_next_finish (lookup->enumerator, result, &lookup->error);
+
+  if (address == NULL)
+    {
+      g_main_loop_quit (lookup->loop);
+      return;
+    }
+  lookup->found = g_list_append (lookup->found,
+                                 g_object_ref (g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (address))));
+  if (lookup->linger == 0)
+    lookup->linger = g_timeout_add (LINGER_MS, give_up, lookup->cancellable);
+  g_socket_address_enumerator_next_async (lookup->enumerator, lookup->cancellable, got_address, lookup);
+}
+
+/*
+ * As a connection of the provider does it: addresses of both families are asked for at once, and the first that comes
+ * is good enough, however long a server takes to say that there is none of the other.
+ */
 static GList *
 look_up (const char *host, gint64 timeout_us, GError **error)
 {
-  g_autoptr (GResolver) resolver = g_resolver_get_default ();
+  g_autoptr (GSocketConnectable) address = g_network_address_new (host, 0);
+  g_autoptr (GSocketAddressEnumerator) enumerator = g_socket_connectable_enumerate (address);
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
-  g_autoptr (GSource) timer = g_timeout_source_new ((guint)MIN (timeout_us / 1000, G_MAXINT));
-  Lookup lookup = { .loop = loop };
+  Lookup lookup = { .loop = loop, .enumerator = enumerator, .cancellable = cancellable };
+  guint timer = g_timeout_add ((guint)MIN (timeout_us / 1000, G_MAXINT), give_up, cancellable);
 
-  g_source_set_callback (timer, give_up, cancellable, NULL);
-  g_source_attach (timer, NULL);
-  g_resolver_lookup_by_name_async (resolver, host, cancellable, looked_up, &lookup);
+  g_socket_address_enumerator_next_async (enumerator, cancellable, got_address, &lookup);
   g_main_loop_run (loop);
-  g_source_destroy (timer);
-  if (lookup.error != NULL)
+  g_source_remove (timer);
+  if (lookup.linger != 0)
+    g_source_remove (lookup.linger);
+  if (lookup.error != NULL && lookup.found == NULL)
     g_propagate_error (error, lookup.error);
+  else
+    g_clear_error (&lookup.error);
   return lookup.found;
 }
 
