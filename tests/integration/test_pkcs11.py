@@ -9,12 +9,14 @@ from cryptography.hazmat.primitives import hashes
 
 from rig.openbao import OpenBao
 from rig.pki import Authority, write_private
+from rig.process import free_port
 from rig.provider import policy_for, run_command
 from rig.process import wait_until
 from rig.reload import sighup
 from rig.transit import Tenant
 from rig.token import (PIN, SERVER_AUTH, Faults, Token, by_labels, cert_overrides, enable_cert_auth,
                        issue_client, new_key)
+from rig.web import Scrape
 
 LOGIN = "auth.login"
 
@@ -62,6 +64,20 @@ def test_keys(make_provider, cert_tenant, authority, token, kind):
     client = provider.start(wait="healthy", environment=token.environment).client()
     assert client.decrypt(client.decrypt_request(client.encrypt(b"text"))) == b"text"
     assert provider.records(LOGIN, status="ok", openbao_operation="cert login")
+
+
+def test_metrics(make_provider, cert_tenant, authority, token):
+    address = f"127.0.0.1:{free_port()}"
+    certificate = set_up(token, authority)
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate)),
+                             **{"server.metricsAddress": address})
+    provider.start(wait="healthy", environment=token.environment)
+    page = Scrape(address)
+    assert page.get("auth_method_info", method="cert") == page.get("certificate_source_info", source="pkcs11") == 1
+    assert page.get("openbao_requests_total", operation="cert_login", status="ok") == 1
+    assert page.get("auth_login_total", status="ok") == 1
+    assert page.get("certificate_ttl_seconds") > 3600 and page.get("jwt_ttl_seconds") is None
+    assert 0 < page.get("credential_horizon_seconds") <= page.get("certificate_ttl_seconds")
 
 
 def test_uri_through_p11_kit(make_provider, cert_tenant, authority, token):
