@@ -19,7 +19,7 @@
 #define MAX_STREAMS (3 * (4096 + OBK_GATE_MAX_WAITING))
 #define MAX_HEADERS (8 * 1024) /* bytes of all headers of a call */
 #define NEVER G_MAXINT32
-#define ANSWER_MARGIN_US (100 * 1000) /* at most; a tenth of a shorter time */
+#define ANSWER_MARGIN_US (200 * 1000) /* at most; a tenth of a shorter time */
 #define MIN_PING_INTERVAL_MS 500      /* what clients use are seconds */
 
 #define INTEGER_ARG(name, number)                                                                                      \

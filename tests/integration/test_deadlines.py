@@ -34,7 +34,7 @@ def relay(tenant):
     relay.close()
 
 
-def refused(provider, client, encrypted, timeout=1.0):
+def refused(provider, client, encrypted, timeout=2.0):
     """How a Decrypt ends, what the log says of it, and that it was our answer and came in time."""
     before = len(provider.records("kms.request", status="error"))
     started = time.monotonic()
@@ -72,7 +72,7 @@ def test_packets_are_dropped(make_provider, tenant):
     with loss(tenant.bao.port, 1):
         causes = []
         for _ in range(5):
-            answer, error_class, cause = refused(provider, client, encrypted, timeout=0.5)
+            answer, error_class, cause = refused(provider, client, encrypted, timeout=1.0)
             assert (answer, error_class) == (TIMED_OUT, "timeout")
             causes.append(cause.split(": ")[-1])
     assert causes[0] == "no answer within the deadline" and causes[-1] == "no connection within the deadline"
@@ -84,7 +84,7 @@ def test_a_slow_handshake(make_provider, tenant, relay):
     provider.start(wait="healthy")
     client = provider.client()
     encrypted = client.encrypt(b"text")
-    relay.delay = 1.5
+    relay.delay = 2.5
     relay.cut_once()
     answer, error_class, cause = refused(provider, client, encrypted)
     assert (answer, error_class) == (TIMED_OUT, "timeout") and "no TLS handshake within the deadline" in cause
@@ -99,7 +99,7 @@ def test_a_login_under_way(make_provider, tenant, relay):
     client = provider.client()
     encrypted = client.encrypt(b"text")
     time.sleep(1.1)  # until then a standby might not know the token yet, and the call would ask again
-    relay.delay = 0.25  # the refusal takes twice that, and so does the login
+    relay.delay = 0.5  # the refusal takes twice that, and so does the login
     tenant.request("PUT", f"sys/leases/revoke-prefix/auth/{tenant.auth}")
     answer, error_class, _ = refused(provider, client, encrypted)
     assert (answer, error_class) == (TIMED_OUT, "timeout")

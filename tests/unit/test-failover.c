@@ -123,7 +123,7 @@ test_worth (ClientFixture *f, gconstpointer data)
       client_fixture_send (f, "x", get_within (400 * MS), &result);
       client_result_wait (&result);
       client_result_assert_failed (&result, cases[i].code);
-      g_assert_cmpint (obk_clock_boot_us () - start_us, <, 450 * MS);
+      g_assert_cmpint (obk_clock_boot_us () - start_us, <, 1000 * MS); /* openbao.timeout is 2 s */
     }
 }
 
@@ -176,10 +176,10 @@ test_out_and_back (ClientFixture *f, gconstpointer data)
   g_assert_false (obk_client_address_healthy (f->client, 0));
 
   /* out for twice as long, and then it is well */
-  run_for (1400);
+  run_for (900);
   client_fixture_ask (f, "x", &result);
   g_assert_false (obk_client_address_healthy (f->client, 0));
-  run_for (1200);
+  run_for (1700);
   client_fixture_ask (f, "x", &result);
   client_result_assert_good (&result);
   run_for (300);
