@@ -141,14 +141,28 @@ obk_cert_way_forgive (ObkCertWay *way)
 static GMutex mutex;
 static GCond one_ended;
 static guint n_threads;
+static GQueue ended_threads = G_QUEUE_INIT; /* of GThread: to be joined, which takes no time */
 
+/* @thread: (nullable) (transfer full): %NULL when none came to be */
 static void
-thread_ended (void)
+thread_ended (GThread *thread)
 {
   g_mutex_lock (&mutex);
   n_threads--;
+  if (thread != NULL)
+    g_queue_push_tail (&ended_threads, thread);
   g_cond_broadcast (&one_ended);
   g_mutex_unlock (&mutex);
+}
+
+/* With the lock held. */
+static void
+join_ended (void)
+{
+  GThread *thread = NULL;
+
+  while ((thread = g_queue_pop_head (&ended_threads)) != NULL)
+    g_thread_join (thread);
 }
 
 typedef struct
@@ -163,11 +177,10 @@ run_counted (gpointer data)
   g_autofree Start *start = data;
 
   start->function (start->data);
-  thread_ended ();
+  thread_ended (g_thread_self ());
   return NULL;
 }
 
-/* Nobody joins it. */
 static gboolean
 start_thread (GThreadFunc function, gpointer data, GError **error)
 {
@@ -177,15 +190,13 @@ start_thread (GThreadFunc function, gpointer data, GError **error)
 
   *start = (Start){ function, data };
   g_mutex_lock (&mutex);
+  join_ended ();
   n_threads++;
   g_mutex_unlock (&mutex);
   thread = g_thread_try_new (THREAD_NAME, run_counted, start, &cause);
   if (thread != NULL)
-    {
-      g_thread_unref (thread);
-      return TRUE;
-    }
-  thread_ended ();
+    return TRUE; /* its reference is now what thread_ended() passes on */
+  thread_ended (NULL);
   g_free (start);
   g_set_error (error, OBK_ERROR, OBK_ERROR_UNKNOWN, "no thread for the login: %s", cause->message);
   return FALSE;
@@ -201,6 +212,7 @@ obk_cert_login_wait_for_threads (gint64 patience_us)
   while (n_threads > 0 && g_cond_wait_until (&one_ended, &mutex, end_us))
     ;
   all = n_threads == 0;
+  join_ended ();
   g_mutex_unlock (&mutex);
   return all;
 }
