@@ -11,6 +11,7 @@
 #include "kms/gate.h"
 #include "kms/grpc-call.h"
 #include "kms/message.h"
+#include "kms/parting.h"
 #include "kms/request-log.h"
 
 #include <errno.h>
@@ -32,9 +33,10 @@ struct _ObkGrpcServer
   grpc_completion_queue_functor rest_ended;
 
   /* of the main loop */
-  GQueue running;    /* of ObkGrpcCall, with the service */
-  gboolean draining; /* the core takes no more calls */
-  gboolean ending;   /* nor does the service */
+  GQueue running;      /* of ObkGrpcCall, with the service */
+  ObkParting *parting; /* (nullable): the peers are told to go */
+  gboolean draining;   /* the core takes no more calls */
+  gboolean ending;     /* nor does the service */
   void (*drained) (gpointer user_data);
   gpointer drained_data;
 
@@ -393,7 +395,7 @@ woken (ObkWatch *watch, guint32 events)
   void (*drained) (gpointer user_data) = server->drained;
 
   /* The descriptor is not read: each write to it is one more edge. */
-  if (!do_jobs (server) || drained == NULL)
+  if (!do_jobs (server) || drained == NULL || !server->draining)
     return;
   server->drained = NULL;
   drained (server->drained_data);
@@ -515,17 +517,27 @@ stop_taking_calls (ObkGrpcServer *server)
   server->draining = TRUE;
 }
 
-void
-obk_grpc_server_drain (ObkGrpcServer *server, void (*drained) (gpointer user_data), gpointer user_data)
+static void
+parted (gpointer user_data)
 {
-  g_return_if_fail (server != NULL && drained != NULL && !server->draining);
+  ObkGrpcServer *server = user_data;
 
-  server->drained = drained;
-  server->drained_data = user_data;
+  g_clear_pointer (&server->parting, obk_parting_free);
   stop_taking_calls (server);
   g_mutex_lock (&server->lock);
   wake_main (server); /* maybe nothing is left already */
   g_mutex_unlock (&server->lock);
+}
+
+/* The core drops calls that come once it is told to stop, also those that were sent before the peer could know. */
+void
+obk_grpc_server_drain (ObkGrpcServer *server, void (*drained) (gpointer user_data), gpointer user_data)
+{
+  g_return_if_fail (server != NULL && drained != NULL && server->drained == NULL && !server->draining);
+
+  server->drained = drained;
+  server->drained_data = user_data;
+  server->parting = obk_parting_new (server->poller, server->connections, parted, server);
 }
 
 /* Sees the last calls off: each has something of ours, or waits for us, or for the core. */
@@ -574,6 +586,7 @@ obk_grpc_server_free (ObkGrpcServer *server)
 {
   if (server == NULL)
     return;
+  g_clear_pointer (&server->parting, obk_parting_free);
   if (server->calls.server != NULL)
     stop_core (server);
   if (server->wake.events != 0)

@@ -10,6 +10,7 @@ import signal
 import socket
 import stat
 import subprocess
+import threading
 import time
 
 import grpc
@@ -274,6 +275,53 @@ def test_socket_activation(make_provider, tenant, directory):
         client.close()
         assert provider.process.stop() == 0
         assert path.stat().st_ino == inode
+    listener.close()
+
+
+class Calls(threading.Thread):
+    """One after the other on one connection, which nobody reads in between."""
+
+    def __init__(self, socket):
+        super().__init__()
+        self.client = KmsClient(socket)
+        self.encrypted = self.client.encrypt(b"text")
+        self.answered, self.failures, self.over = 0, [], threading.Event()
+
+    def run(self):
+        request = self.client.decrypt_request(self.encrypted)
+        while not self.over.wait(0.02):
+            try:
+                assert self.client.stub.Decrypt(request, timeout=20, wait_for_ready=True).plaintext == b"text"
+                self.answered += 1
+            except grpc.RpcError as error:
+                self.failures.append((error.code(), error.details()))
+
+
+def test_restarts_lose_no_call(make_provider, tenant, directory):
+    """The socket is systemd's. Who calls meanwhile is told to call again on another connection, and waits there."""
+    path = directory / "restarts.sock"
+    listener = listening_socket(path)
+    provider = make_provider(tenant)
+
+    def start():
+        provider.start(wait=None, command=activated(provider, listener), pass_fds=[listener.fileno()])
+
+    start()
+    with KmsClient(path) as client:
+        wait_until(lambda: client.status(timeout=20).healthz == "ok", 20, "healthy")
+    callers = [Calls(path) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    for _ in range(8):
+        before = [caller.answered for caller in callers]
+        wait_until(lambda: all(c.answered > b + 20 for c, b in zip(callers, before)), 20, "calls after the restart")
+        assert provider.process.stop() == 0
+        start()
+    for caller in callers:
+        caller.over.set()
+        caller.join()
+        caller.client.close()
+    assert [caller.failures for caller in callers] == [[], [], []]
     listener.close()
 
 

@@ -136,6 +136,57 @@ test_peer_gone (Fixture *f, gconstpointer data)
   expect_full (f);
 }
 
+/* A GOAWAY frame without an error, for no stream in particular (RFC 9113, section 6.8) */
+static const char goaway[] = "\0\0\10\7\0\0\0\0\0\177\377\377\377\0\0\0";
+
+static void
+expect_read (int fd, const char *bytes, gsize length)
+{
+  char got[64];
+  ssize_t n = recv (fd, got, sizeof got, MSG_DONTWAIT);
+
+  if (length == 0)
+    g_assert_cmpint (n, ==, -1);
+  else
+    g_assert_cmpmem (got, n, bytes, length);
+}
+
+static void
+test_part (Fixture *f, gconstpointer data)
+{
+  g_assert_cmpuint (obk_connections_part (f->connections), ==, OBK_MAX_CONNECTIONS);
+  expect_read (f->theirs[0], goaway, sizeof goaway);
+  expect_read (f->theirs[OBK_MAX_CONNECTIONS - 1], goaway, sizeof goaway);
+  g_assert_cmpuint (obk_connections_part (f->connections), ==, OBK_MAX_CONNECTIONS);
+  expect_read (f->theirs[0], NULL, 0); /* it has been told */
+  close (f->ours[0]);
+  g_assert_cmpuint (obk_connections_part (f->connections), ==, OBK_MAX_CONNECTIONS - 1);
+}
+
+/* Half a frame of the core's may wait behind what the peer has not read. */
+static void
+test_part_with_one_that_does_not_read (Fixture *f, gconstpointer data)
+{
+  g_assert_cmpint (send (f->ours[0], "answer", 6, 0), ==, 6);
+  obk_connections_part (f->connections);
+  expect_read (f->theirs[0], "answer", 6);
+  obk_connections_part (f->connections);
+  expect_read (f->theirs[0], goaway, sizeof goaway);
+}
+
+static void
+test_part_leaves_others_alone (Fixture *f, gconstpointer data)
+{
+  int spare = -1, theirs = -1;
+
+  make_pair (&spare, &theirs);
+  g_assert_cmpint (dup2 (spare, f->ours[0]), ==, f->ours[0]);
+  g_assert_cmpuint (obk_connections_part (f->connections), ==, OBK_MAX_CONNECTIONS - 1);
+  expect_read (theirs, NULL, 0);
+  close (spare);
+  close (theirs);
+}
+
 static void
 test_all_closed (Fixture *f, gconstpointer data)
 {
@@ -169,5 +220,8 @@ main (int argc, char **argv)
   TEST ("/connections/number-comes-again-for-a-file", test_number_comes_again_for_a_file);
   TEST ("/connections/peer-gone", test_peer_gone);
   TEST ("/connections/all-closed", test_all_closed);
+  TEST ("/connections/part", test_part);
+  TEST ("/connections/part/one-that-does-not-read", test_part_with_one_that_does_not_read);
+  TEST ("/connections/part/leaves-others-alone", test_part_leaves_others_alone);
   return g_test_run ();
 }
