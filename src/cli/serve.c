@@ -408,6 +408,7 @@ run (const ObkGlobals *globals)
   g_autoptr (GError) error = NULL;
   ObkExit exit = OBK_EXIT_FAILED;
 
+  signal (SIGHUP, SIG_IGN); /* until it means something: the configuration is about to be read */
   if (!obk_process_harden (&error))
     {
       obk_command_complain ("%s", error->message);
