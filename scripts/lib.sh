@@ -138,3 +138,13 @@ compile() {
   shift
   locked "$folder" quietly "building $folder" meson compile -C "$root/$folder" "$@"
 }
+
+# make_upgrade DEB VERSION NEW_DEB: the same files as the next release.
+make_upgrade() {
+  local work
+  work=$(mktemp -d)
+  dpkg-deb --raw-extract "$1" "$work/root"
+  sed -i "s/^Version: .*/Version: $2/" "$work/root/DEBIAN/control"
+  dpkg-deb --build --root-owner-group "$work/root" "$3" >/dev/null
+  rm -rf "$work"
+}
