@@ -4,7 +4,8 @@
 
 Each file says its licence in the first lines; no white space at the end of a line, a newline at the end of the file.
 A .c file has at most 600 lines, names its own header first, then project headers, then those of libraries, and leaves
-the process's end to main.c. Prints one line a fault; exits 1 if there is one.
+the process's end to main.c. Where a comment names the contract (spec PAGE.md, "Title"), docs/spec has it. Prints one
+line a fault; exits 1 if there is one.
 """
 
 import pathlib
@@ -15,6 +16,7 @@ LONGEST = 600
 WITHOUT_LICENCE = {".json", ".svg", ".txt", ".ini", ".jwt", ".pem", ".md", ""}
 ALLOWED = {("src/base/secret-pool.c", "g_error")}  # no memory left, as in g_malloc()
 INCLUDE = re.compile(r'^#include\s+("[^"]+"|<[^>]+>)')
+SPEC = re.compile(r'\bspec ([a-z0-9-]+\.md)(?:,? "([^"]+)")?')
 ENDS = re.compile(r"\b(g_error|abort|exit|_exit|g_abort)\s*\(")
 def code_of(text):
     """Without comments and strings, line by line."""
@@ -41,6 +43,14 @@ def faults_of_c(path, text):
                 yield number, f"{match.group(1)} () outside main.c"
 
 
+def faults_of_references(text):
+    for number, line in enumerate(text.splitlines(), 1):
+        for page, title in SPEC.findall(line):
+            place = pathlib.Path("docs/spec", page)
+            if not place.exists() or title not in place.read_text(encoding="utf-8"):
+                yield number, f'docs/spec has no {page}' + (f', "{title}"' if title else "")
+
+
 def faults_of(path):
     text = path.read_text(encoding="utf-8")
     if path.suffix not in WITHOUT_LICENCE and "SPDX-License-Identifier: Apache-2.0" not in text[:300]:
@@ -51,6 +61,8 @@ def faults_of(path):
         for number, line in enumerate(text.splitlines(), 1):
             if line != line.rstrip():
                 yield number, "white space at the end"
+    if path.suffix in (".c", ".h"):
+        yield from faults_of_references(text)
     if path.suffix == ".c":
         yield from faults_of_c(path, text)
 

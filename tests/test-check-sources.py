@@ -53,6 +53,13 @@ class CheckSources(unittest.TestCase):
         self.assert_refused("src/a/b.c", SPDX + '#include "base/log.h"\n#include "a/b.h"\n', "own header", **own)
         self.assert_refused("src/a/c.c", SPDX + '#include <glib.h>\n#include "base/log.h"\n', "after a library's")
 
+    def test_references_to_the_contract(self):
+        page = {"docs/spec/x.md": "# X\n\n## Limits and more\n"}
+        good = SPDX + '/* of spec x.md, and spec x.md, "Limits" */\n'
+        self.assertEqual(check("src/a.h", good, **page), (0, ""))
+        self.assert_refused("src/a.h", good.replace("Limits", "Bounds"), 'a.h:2: docs/spec has no x.md, "Bounds"', **page)
+        self.assert_refused("src/a.h", SPDX + "/* spec y.md */\n", "no y.md", **page)
+
     def test_end_of_process(self):
         for call in ("exit (1)", "abort ()", 'g_error ("x")', "_exit(1)"):
             self.assert_refused("src/a/b.c", f"{SPDX}void f (void) {{ {call}; }}\n", "outside main.c")

@@ -15,7 +15,7 @@ G_BEGIN_DECLS
  */
 typedef void (*ObkJwtSupplyDone) (ObkSecret *jwt, const GError *error, gpointer user_data);
 
-/* An abstract supply; jwt-file.h makes one. jwt-login.h is its one user, on the main loop. */
+/* An abstract supply; jwt-file.h and oauth2.h make one. Used on the main loop: by jwt-login.h, and by doctor. */
 typedef struct _ObkJwtSupply ObkJwtSupply;
 struct _ObkJwtSupply
 {
