@@ -227,9 +227,17 @@ typedef enum
   OBK_ORIGIN_FLAG
 } ObkOrigin;
 
+/* What a program may want to know of a finding, whose text is in the reader's language. */
+typedef enum
+{
+  OBK_PROBLEM_PLAIN,
+  OBK_PROBLEM_YAML_FEATURE /* an anchor or an alias, which other readers of YAML take */
+} ObkConfigProblemKind;
+
 /* One finding; all are found in one pass. Texts are one line. */
 typedef struct
 {
+  ObkConfigProblemKind kind;
   char *field;  /* "auth.jwt.role"; "" for the file as a whole */
   char *source; /* (nullable): the flag or variable that is wrong, when it is not the file */
   guint line;   /* from 1; 0 when there is no place */

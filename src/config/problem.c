@@ -73,6 +73,19 @@ obk_config_problem_add (GPtrArray *problems, const char *field, guint line, guin
 }
 
 void
+obk_config_problem_add_yaml_feature (GPtrArray *problems, const char *field, guint line, guint column, const char *text)
+{
+  ObkConfigProblem *problem = g_new0 (ObkConfigProblem, 1);
+
+  problem->kind = OBK_PROBLEM_YAML_FEATURE;
+  problem->text = g_strdup (text);
+  problem->field = g_strdup (field);
+  problem->line = line;
+  problem->column = column;
+  add (problems, problem);
+}
+
+void
 obk_config_problem_add_override (GPtrArray *problems, const char *field, const char *source, const char *text)
 {
   ObkConfigProblem *problem = g_new0 (ObkConfigProblem, 1);

@@ -18,6 +18,10 @@ GPtrArray *obk_config_problems_new (void);
 void obk_config_problem_add (GPtrArray *problems, const char *field, guint line, guint column, const char *format, ...)
     G_GNUC_PRINTF (5, 6);
 
+/* Of an anchor or an alias: OBK_PROBLEM_YAML_FEATURE */
+void obk_config_problem_add_yaml_feature (GPtrArray *problems, const char *field, guint line, guint column,
+                                          const char *text);
+
 /* @source: the flag or variable whose value is wrong */
 void obk_config_problem_add_override (GPtrArray *problems, const char *field, const char *source, const char *text);
 

@@ -82,6 +82,14 @@ complain (Reader *reader, const char *text)
                           (guint)reader->event.start_mark.column + 1, "%s", text);
 }
 
+/* YAML that is good, and that is not read here */
+static void
+refuse_feature (Reader *reader, const char *text)
+{
+  obk_config_problem_add_yaml_feature (reader->problems, reader->path->str, (guint)reader->event.start_mark.line + 1,
+                                       (guint)reader->event.start_mark.column + 1, text);
+}
+
 /* A problem at a byte of the text */
 static void
 complain_at_byte (GPtrArray *problems, const char *text, const char *at, const char *problem)
@@ -129,7 +137,7 @@ static void
 refuse_properties (Reader *reader, const yaml_char_t *anchor, const yaml_char_t *tag)
 {
   if (anchor != NULL)
-    complain (reader, _ ("anchors are not allowed; write the value out"));
+    refuse_feature (reader, _ ("anchors are not allowed; write the value out"));
   if (tag != NULL)
     complain (reader, _ ("tags are not allowed; write the value without"));
 }
@@ -268,7 +276,7 @@ read_node (Reader *reader, guint depth)
     case YAML_MAPPING_START_EVENT:
       return read_mapping (reader, depth + 1);
     default: /* an alias is the only other thing that may stand here */
-      complain (reader, _ ("aliases are not allowed; write the value out"));
+      refuse_feature (reader, _ ("aliases are not allowed; write the value out"));
       node = new_node (OBK_YAML_SCALAR, reader->event.start_mark);
       node->text = g_strdup ("");
       node->refused = TRUE;

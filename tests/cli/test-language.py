@@ -67,6 +67,28 @@ class Language(unittest.TestCase):
         self.assertRegex(text, r'(?m)^transit\.keyName +kubernetes +file$')
         self.assertIn('Erstellt am', run('version').stdout)
 
+    def judge(self, encryption_config, language):
+        """What doctor makes of a machine: verdicts and commands, which are the same in every language."""
+        path = self.directory / 'encryption.yaml'
+        path.write_text(encryption_config, encoding='utf-8')
+        result = run('doctor', '--before-start', '--config', self.config, '--encryption-config', path, language=language)
+        return {'exit': result.returncode, 'verdicts': re.findall(r'(?m)^\[(\w+)\] +([a-z0-9_.]+)', result.stdout),
+                'commands': re.findall(r'(?m)^ {14}(.*)', result.stdout)}, result.stdout
+
+    def test_doctor_judges_alike_in_every_language(self):
+        self.document['openbao']['address'] = 'https://127.0.0.1:1'
+        self.write(yaml.safe_dump(self.document))
+        head = 'apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n'
+        for entry in ('- resources: &all [secrets]\n  providers:\n  - identity: {}\n',
+                      '- resources: *all\n  providers:\n  - identity: {}\n', '- resources: [secrets]\n  providers: [\n',
+                      '- resources: [secrets, secrets]\n  providers:\n  - identity: {}\n'):
+            with self.subTest(entry=entry):
+                (german, text), (english, _) = (self.judge(head + entry, language) for language in ('de', 'en'))
+                self.assertEqual(german, english)
+                self.assertIn(('skip' if 'all' in entry else 'fail', 'kubernetes.encryption_config'), german['verdicts'], text)
+                self.assertTrue(german['commands'], text)
+                self.assertNotIn(' checks: ', text)
+
     def assert_same(self, *arguments, code=0):
         """For programs: byte for byte, but for times."""
         found = []

@@ -425,13 +425,6 @@ read_root (Reader *reader, const ObkYaml *root)
       read_entry (reader, g_ptr_array_index (entries->children, i));
 }
 
-/* YAML that API servers do take and that is not read here. */
-static gboolean
-is_beyond_us (const ObkConfigProblem *problem)
-{
-  return strstr (problem->text, "anchor") != NULL || strstr (problem->text, "alias") != NULL;
-}
-
 static void
 add_problems (Reader *reader, const GPtrArray *problems)
 {
@@ -441,7 +434,7 @@ add_problems (Reader *reader, const GPtrArray *problems)
       g_autofree char *line = obk_config_problem_format (problem, reader->path);
 
       reader->faults++;
-      if (is_beyond_us (problem))
+      if (problem->kind == OBK_PROBLEM_YAML_FEATURE)
         {
           obk_check_skip (reader->report, _ ("%s (API servers take it, but doctor cannot judge the file)"), line);
           return;
