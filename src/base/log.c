@@ -84,15 +84,6 @@ obk_log_double (ObkLogRecord *record, const char *name, double value)
 }
 
 void
-obk_log_boolean (ObkLogRecord *record, const char *name, gboolean value)
-{
-  ObkLogField *field = add_field (record, name, OBK_LOG_FIELD_BOOLEAN);
-
-  if (field != NULL)
-    field->value.integer = value;
-}
-
-void
 obk_log_error (ObkLogRecord *record, const GError *error)
 {
   if (error == NULL)
@@ -127,9 +118,6 @@ append_plain_field (GString *line, const ObkLogField *field)
       break;
     case OBK_LOG_FIELD_DOUBLE:
       g_string_append_printf (line, "%g", field->value.number);
-      break;
-    case OBK_LOG_FIELD_BOOLEAN:
-      g_string_append (line, field->value.integer != 0 ? "true" : "false");
       break;
     }
 }

@@ -18,8 +18,7 @@ typedef enum
 {
   OBK_LOG_FIELD_STRING,
   OBK_LOG_FIELD_INT,
-  OBK_LOG_FIELD_DOUBLE,
-  OBK_LOG_FIELD_BOOLEAN
+  OBK_LOG_FIELD_DOUBLE
 } ObkLogFieldType;
 
 #define OBK_LOG_MAX_FIELDS 24
@@ -62,7 +61,6 @@ void obk_log_begin (ObkLogRecord *record, ObkLogLevel level, const char *event);
 void obk_log_string (ObkLogRecord *record, const char *name, const char *value);
 void obk_log_int (ObkLogRecord *record, const char *name, gint64 value);
 void obk_log_double (ObkLogRecord *record, const char *name, double value);
-void obk_log_boolean (ObkLogRecord *record, const char *name, gboolean value);
 
 /* Adds error_class and the cause's text of @error; nothing for %NULL. */
 void obk_log_error (ObkLogRecord *record, const GError *error);

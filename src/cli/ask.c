@@ -149,9 +149,9 @@ got_ciphertext (const char *ciphertext, const GError *error, gpointer user_data)
     answer->ciphertext = g_strdup (ciphertext);
 }
 
-char *
-obk_ask_encrypt (ObkSession *session, guint32 version, gconstpointer plaintext, gsize length,
-                 const char *associated_data_base64, GError **error)
+static char *
+ask_encrypt (ObkSession *session, guint32 version, gconstpointer plaintext, gsize length,
+             const char *associated_data_base64, GError **error)
 {
   g_auto (Answer) answer = { .loop = g_main_loop_new (NULL, FALSE) };
 
@@ -192,7 +192,7 @@ obk_ask_canary (ObkSession *session, guint32 version, const char *associated_dat
       g_set_error_literal (error, OBK_ERROR, OBK_ERROR_UNKNOWN, "cannot get random bytes");
       return FALSE;
     }
-  made = obk_ask_encrypt (session, version, bytes, sizeof bytes, associated_data_base64, error);
+  made = ask_encrypt (session, version, bytes, sizeof bytes, associated_data_base64, error);
   back = made != NULL ? obk_ask_decrypt (session, made, associated_data_base64, error) : NULL;
   if (back == NULL)
     return FALSE;

@@ -15,8 +15,6 @@ G_BEGIN_DECLS
 gboolean obk_ask_login (ObkSession *session, gint64 timeout_us, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 ObkKeyMetadata *obk_ask_key (ObkSession *session, GError **error);
 gboolean obk_ask_upsert (ObkSession *session, gboolean *disable_upsert, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-char *obk_ask_encrypt (ObkSession *session, guint32 version, gconstpointer plaintext, gsize length,
-                       const char *associated_data_base64, GError **error);
 ObkSecret *obk_ask_decrypt (ObkSession *session, const char *ciphertext, const char *associated_data_base64,
                             GError **error);
 

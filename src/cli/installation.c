@@ -74,8 +74,8 @@ write_resources (GString *yaml, const ObkConfig *values)
     }
 }
 
-char *
-obk_installation_encryption (const ObkConfig *values, gboolean writes)
+static char *
+encryption_config (const ObkConfig *values, gboolean writes)
 {
   static const char plain[] = "      - identity: {}\n";
   GString *yaml
@@ -203,9 +203,9 @@ obk_installation_make (const ObkInstallation *installation, GError **error)
   add (files, "config.yaml", 0640, OBK_DEFAULT_CONFIG, owner,
        g_strconcat ("# Configuration of " OBK_PROGRAM ", the same on all control-plane nodes.\n", config, NULL));
   add (files, "encryption-1-read.yaml", 0600, "/etc/kubernetes/encryption/config.yaml", "root:root",
-       obk_installation_encryption (values, FALSE));
+       encryption_config (values, FALSE));
   add (files, "encryption-2-write.yaml", 0600, "/etc/kubernetes/encryption/config.yaml", "root:root",
-       obk_installation_encryption (values, TRUE));
+       encryption_config (values, TRUE));
   add (files, "openbao-setup.sh", 0750, NULL, NULL, obk_installation_setup (installation, policy));
   add (files, "policy.hcl", 0640, NULL, NULL, g_steal_pointer (&policy));
   if (is_pod)

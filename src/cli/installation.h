@@ -47,8 +47,7 @@ GPtrArray *obk_installation_make (const ObkInstallation *installation, GError **
  */
 gboolean obk_installation_write (const GPtrArray *files, const char *directory, GError **error);
 
-/* The parts, one a file. Each returns (transfer full) a text. */
-char *obk_installation_encryption (const ObkConfig *values, gboolean writes);
+/* Parts, one a file. Each returns (transfer full) a text. */
 char *obk_installation_setup (const ObkInstallation *installation, const char *policy);
 char *obk_installation_pod (const ObkInstallation *installation);
 

@@ -68,9 +68,6 @@ append_json_field (ObkCanonicalJson *json, const ObkLogField *field)
     case OBK_LOG_FIELD_DOUBLE:
       obk_canonical_json_double (json, field->name, field->value.number);
       break;
-    case OBK_LOG_FIELD_BOOLEAN:
-      obk_canonical_json_boolean (json, field->name, field->value.integer != 0);
-      break;
     }
 }
 
@@ -108,8 +105,6 @@ value_text (const ObkLogField *field)
       return g_strdup_printf ("%" G_GINT64_FORMAT, field->value.integer);
     case OBK_LOG_FIELD_DOUBLE:
       return g_strdup (g_ascii_formatd (number, sizeof number, "%.15g", field->value.number));
-    case OBK_LOG_FIELD_BOOLEAN:
-      return g_strdup (field->value.integer != 0 ? "true" : "false");
     }
   g_return_val_if_reached (NULL);
 }

@@ -428,12 +428,6 @@ obk_tls_wants_write (const ObkTls *tls)
   return tls->blocked;
 }
 
-ObkCaBundle *
-obk_tls_trusted (const ObkTls *tls)
-{
-  return tls->trusted;
-}
-
 PRFileDesc *
 obk_tls_nss (const ObkTls *tls)
 {

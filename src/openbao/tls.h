@@ -63,9 +63,6 @@ void obk_tls_readable (ObkTls *tls, gboolean ending);
 /* Whether what came last was held up by the descriptor not being writable. */
 gboolean obk_tls_wants_write (const ObkTls *tls);
 
-/* Returns: (transfer none): what the server was verified against */
-ObkCaBundle *obk_tls_trusted (const ObkTls *tls);
-
 /* Returns: (transfer none): NSS' own, to be asked about the connection */
 PRFileDesc *obk_tls_nss (const ObkTls *tls);
 

@@ -2,17 +2,19 @@
 /* Whether a key may be used at all: the definite findings of one metadata read. Pure. */
 #include "registry/profile.h"
 
+#include "base/names.h"
+
 #define KEY_TYPE "aes256-gcm96"
 #define RECOVER "recover this node's state (recover-state --replace) when it is not a mistake that OpenBao can undo"
 
 static const char *const finding_names[] = {
   [OBK_FINDING_NONE] = "",
-  [OBK_FINDING_UPSERT_ALLOWED] = "upsert_allowed",
-  [OBK_FINDING_PROFILE_INVALID] = "profile_invalid",
-  [OBK_FINDING_VERSION_ROLLBACK] = "version_rollback",
-  [OBK_FINDING_VERSION_LOST] = "version_lost",
-  [OBK_FINDING_CREATION_TIME_CHANGED] = "creation_time_changed",
-  [OBK_FINDING_MINIMUM_ABOVE_RETAINED] = "minimum_above_retained",
+  [OBK_FINDING_UPSERT_ALLOWED] = OBK_REASON_UPSERT_ALLOWED,
+  [OBK_FINDING_PROFILE_INVALID] = OBK_REASON_PROFILE_INVALID,
+  [OBK_FINDING_VERSION_ROLLBACK] = OBK_REASON_VERSION_ROLLBACK,
+  [OBK_FINDING_VERSION_LOST] = OBK_REASON_VERSION_LOST,
+  [OBK_FINDING_CREATION_TIME_CHANGED] = OBK_REASON_CREATION_TIME_CHANGED,
+  [OBK_FINDING_MINIMUM_ABOVE_RETAINED] = OBK_REASON_MINIMUM_ABOVE_RETAINED,
 };
 
 const char *

@@ -15,7 +15,6 @@ fill (ObkLogRecord *record)
   obk_log_string (record, OBK_FIELD_OPERATION, "decrypt");
   obk_log_double (record, OBK_FIELD_DURATION_MS, 1.5);
   obk_log_int (record, OBK_FIELD_KEY_VERSION, 3);
-  obk_log_boolean (record, OBK_FIELD_VERSION, TRUE);
   obk_log_string (record, OBK_FIELD_CAUSE, "a \"b\"\n<c>");
 }
 
@@ -30,7 +29,7 @@ test_json (void)
   line = obk_log_format_json (&record, NOON, &length);
   g_assert_cmpstr (line, ==,
                    "{\"ts\":\"2023-11-14T22:13:20.123Z\",\"level\":\"warn\",\"message\":\"kms.request\","
-                   "\"operation\":\"decrypt\",\"duration_ms\":1.5,\"transit_key_version\":3,\"version\":true,"
+                   "\"operation\":\"decrypt\",\"duration_ms\":1.5,\"transit_key_version\":3,"
                    "\"cause\":\"a \\\"b\\\"\\n\\u003cc\\u003e\"}\n");
   g_assert_cmpuint (length, ==, strlen (line));
 }
@@ -46,7 +45,7 @@ test_text (void)
   line = obk_log_format_text (&record, NOON, &length);
   g_assert_cmpstr (line, ==,
                    "2023-11-14T22:13:20.123Z warn  kms.request operation=decrypt duration_ms=1.5 "
-                   "transit_key_version=3 version=true cause=\"a \\\"b\\\"\\n<c>\"\n");
+                   "transit_key_version=3 cause=\"a \\\"b\\\"\\n<c>\"\n");
   g_assert_cmpuint (length, ==, strlen (line));
 }
 
@@ -54,7 +53,7 @@ static void
 test_journal (void)
 {
   static const char *const expected[] = {
-    "MESSAGE=kms.request operation=decrypt duration_ms=1.5 transit_key_version=3 version=true cause=\"a "
+    "MESSAGE=kms.request operation=decrypt duration_ms=1.5 transit_key_version=3 cause=\"a "
     "\\\"b\\\"\\n<c>\"",
     "PRIORITY=4",
     "SYSLOG_IDENTIFIER=bao-kms-provider",
@@ -63,7 +62,6 @@ test_journal (void)
     "OPERATION=decrypt",
     "DURATION_MS=1.5",
     "TRANSIT_KEY_VERSION=3",
-    "VERSION=true",
     "CAUSE=a \"b\"\n<c>",
   };
   ObkLogRecord record;

@@ -58,13 +58,12 @@ test_fields (void)
   obk_log_string (&record, OBK_FIELD_REASON, NULL);
   obk_log_int (&record, OBK_FIELD_PID, G_MININT64);
   obk_log_double (&record, OBK_FIELD_DURATION_MS, 1.5);
-  obk_log_boolean (&record, OBK_FIELD_STATUS, TRUE);
   obk_log_error (&record, NULL);
   obk_log_error (&record, error);
   obk_log_emit (&record);
 
   g_assert_cmpstr (seen.event, ==, "kms.request");
-  g_assert_cmpuint (seen.n_fields, ==, 6);
+  g_assert_cmpuint (seen.n_fields, ==, 5);
   g_assert_cmpstr (seen.fields[0].name, ==, "operation");
   g_assert_cmpuint (seen.fields[0].type, ==, OBK_LOG_FIELD_STRING);
   g_assert_cmpstr (seen.fields[0].value.string, ==, "encrypt");
@@ -72,12 +71,10 @@ test_fields (void)
   g_assert_cmpint (seen.fields[1].value.integer, ==, G_MININT64);
   g_assert_cmpuint (seen.fields[2].type, ==, OBK_LOG_FIELD_DOUBLE);
   g_assert_cmpfloat_with_epsilon (seen.fields[2].value.number, 1.5, 1e-9);
-  g_assert_cmpuint (seen.fields[3].type, ==, OBK_LOG_FIELD_BOOLEAN);
-  g_assert_cmpint (seen.fields[3].value.integer, ==, TRUE);
-  g_assert_cmpstr (seen.fields[4].name, ==, "error_class");
-  g_assert_cmpstr (seen.fields[4].value.string, ==, "openbao_sealed");
-  g_assert_cmpstr (seen.fields[5].name, ==, "cause");
-  g_assert_cmpstr (seen.fields[5].value.string, ==, "the cause");
+  g_assert_cmpstr (seen.fields[3].name, ==, "error_class");
+  g_assert_cmpstr (seen.fields[3].value.string, ==, "openbao_sealed");
+  g_assert_cmpstr (seen.fields[4].name, ==, "cause");
+  g_assert_cmpstr (seen.fields[4].value.string, ==, "the cause");
 }
 
 static void
@@ -110,7 +107,6 @@ test_plain_child (void)
   obk_log_string (&record, OBK_FIELD_CAUSE, "two\nlines \x1b[31m \"quoted\"");
   obk_log_int (&record, OBK_FIELD_PID, 7);
   obk_log_double (&record, OBK_FIELD_DURATION_MS, 0.25);
-  obk_log_boolean (&record, OBK_FIELD_STATUS, FALSE);
   obk_log_emit (&record);
 }
 
@@ -119,8 +115,8 @@ test_plain (void)
 {
   g_test_trap_subprocess ("/log/plain/subprocess", 0, G_TEST_SUBPROCESS_DEFAULT);
   g_test_trap_assert_passed ();
-  g_test_trap_assert_stderr ("error auth.login cause=\"two\\nlines \\033[31m \\\"quoted\\\"\" pid=7 duration_ms=0.25 "
-                             "status=false\n");
+  g_test_trap_assert_stderr (
+      "error auth.login cause=\"two\\nlines \\033[31m \\\"quoted\\\"\" pid=7 duration_ms=0.25\n");
 }
 
 int

@@ -25,12 +25,6 @@ obk_label_enabled (void)
   return is_selinux_enabled () == 1;
 }
 
-gboolean
-obk_label_enforcing (void)
-{
-  return security_getenforce () == 1;
-}
-
 /* libselinux' own, to be freed by it, as ours. */
 static char *
 take_context (char *context)
@@ -159,7 +153,7 @@ obk_label_judge (const char *const *paths, const char *socket, ObkCheckReport *r
       obk_check_pass_over (report, _ ("SELinux is off"));
       return;
     }
-  mode = obk_label_enforcing () ? _ ("enforcing") : _ ("permissive");
+  mode = security_getenforce () == 1 ? _ ("enforcing") : _ ("permissive");
   if (!has_module ())
     {
       obk_check_warn (report, _ ("%s, without the module of the provider: it is confined by nothing"), mode);

@@ -31,7 +31,6 @@ typedef struct
 
 /* Returns: whether SELinux is on, enforcing or not */
 gboolean obk_label_enabled (void);
-gboolean obk_label_enforcing (void);
 
 /* Returns: (transfer full) (nullable): the context */
 char *obk_label_of_process (pid_t pid);
