@@ -150,23 +150,6 @@ client_fixture_ask (ClientFixture *f, const char *path, ClientResult *result)
   client_result_wait (result);
 }
 
-static gboolean
-time_is_up (gpointer up)
-{
-  *(gboolean *)up = TRUE;
-  return G_SOURCE_REMOVE;
-}
-
-void
-run_for (guint ms)
-{
-  gboolean up = FALSE;
-
-  g_timeout_add (ms, time_is_up, &up);
-  while (!up)
-    g_main_context_iteration (NULL, TRUE);
-}
-
 /* By a client of its own: one that a test has given addresses that fail could not ask. */
 json_int_t
 client_fixture_count (const char *what)

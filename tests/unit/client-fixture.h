@@ -55,7 +55,5 @@ void client_fixture_ask (ClientFixture *f, const char *path, ClientResult *resul
 /* Returns: a GET whose client waits so long */
 ObkClientRequest get_within (gint64 patience_us);
 
-void run_for (guint ms);
-
 /* Returns: how often the stand-in got that: "good /v1/echo" */
 json_int_t client_fixture_count (const char *what);

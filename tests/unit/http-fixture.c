@@ -95,23 +95,6 @@ wait_for (Result *result)
   g_assert_cmpuint (result->calls, ==, 1);
 }
 
-static gboolean
-time_is_up (gpointer up)
-{
-  *(gboolean *)up = TRUE;
-  return G_SOURCE_REMOVE;
-}
-
-void
-run_for (guint ms)
-{
-  gboolean up = FALSE;
-
-  g_timeout_add (ms, time_is_up, &up);
-  while (!up)
-    g_main_context_iteration (NULL, TRUE);
-}
-
 void
 ask (Fixture *f, const char *kind, const char *path, gsize body_length, Result *result)
 {

@@ -46,7 +46,6 @@ ObkEndpoint *endpoint_of (const char *kind, const char *host, const char *name);
 ObkTransfer *send_to (Fixture *f, ObkEndpoint *endpoint, const char *path, ObkSecret *body, gint64 patience_us,
                       Result *result);
 void wait_for (Result *result);
-void run_for (guint ms);
 
 /* One request from first to last. */
 void ask (Fixture *f, const char *kind, const char *path, gsize body_length, Result *result);

@@ -96,3 +96,20 @@ stand_in_copy (const StandIn *stand_in, const char *from, const char *to)
   g_assert_no_error (error);
   return target;
 }
+
+static gboolean
+time_is_up (gpointer up)
+{
+  *(gboolean *)up = TRUE;
+  return G_SOURCE_REMOVE;
+}
+
+void
+run_for (guint ms)
+{
+  gboolean up = FALSE;
+
+  g_timeout_add (ms, time_is_up, &up);
+  while (!up)
+    g_main_context_iteration (NULL, TRUE);
+}

@@ -18,3 +18,6 @@ char *stand_in_file (const StandIn *stand_in, const char *name);
 
 /* Returns: (transfer full): a file of the test's own in the same directory */
 char *stand_in_copy (const StandIn *stand_in, const char *from, const char *to);
+
+/* Turns the main loop for so long. */
+void run_for (guint ms);

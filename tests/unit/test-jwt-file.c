@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "jwt-fixture.h"
 
 #include <glib/gstdio.h>
 
@@ -12,39 +13,7 @@
 
 #define SECOND ((gint64)G_USEC_PER_SEC)
 #define HEADER "{\"alg\":\"RS256\"}"
-#define SIGNATURE "c2lnbmF0dXJl"
 #define PATIENCE_US (5 * SECOND)
-
-static const char *const nobody[] = { NULL };
-
-static const ObkJwtRules any = {
-  .min_remaining_ttl_us = 120 * SECOND,
-  .clock_skew_leeway_us = 30 * SECOND,
-  .expected_issuer = "",
-  .expected_audience = nobody,
-  .expected_subject = "",
-};
-
-static char *
-encode (const char *text)
-{
-  char *base64 = g_base64_encode ((const guchar *)text, strlen (text));
-
-  g_strdelimit (base64, "+", '-');
-  g_strdelimit (base64, "/", '_');
-  if (strchr (base64, '=') != NULL)
-    *strchr (base64, '=') = '\0';
-  return base64;
-}
-
-static char *
-make_jwt (const char *header, const char *claims)
-{
-  g_autofree char *first = encode (header);
-  g_autofree char *second = encode (claims);
-
-  return g_strdup_printf ("%s.%s." SIGNATURE, first, second);
-}
 
 typedef struct
 {
@@ -77,7 +46,7 @@ jwt_for (gint64 seconds)
 {
   g_autofree char *claims = g_strdup_printf ("{\"exp\":%" G_GINT64_FORMAT "}", obk_clock_unix () + seconds);
 
-  return make_jwt (HEADER, claims);
+  return jwt_make (HEADER, claims);
 }
 
 static void
@@ -93,7 +62,7 @@ static ObkJwtSupply *
 new_file (const char *path)
 {
   g_autoptr (GError) error = NULL;
-  ObkJwtSupply *supply = obk_jwt_file_new (path, &any, &error);
+  ObkJwtSupply *supply = obk_jwt_file_new (path, &jwt_any, &error);
 
   g_assert_no_error (error);
   return supply;
@@ -216,7 +185,7 @@ test_credential_name (Fixture *f, gconstpointer data)
   g_autofree char *jwt = jwt_for (3600);
 
   g_unsetenv ("CREDENTIALS_DIRECTORY");
-  g_assert_null (obk_jwt_file_new ("credential:jwt", &any, &error));
+  g_assert_null (obk_jwt_file_new ("credential:jwt", &jwt_any, &error));
   g_assert_error (error, OBK_ERROR, OBK_ERROR_FILE);
   g_assert_true (g_setenv ("CREDENTIALS_DIRECTORY", f->directory, TRUE));
   write_file (f, jwt, -1);

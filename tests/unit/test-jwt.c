@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "openbao/jwt.h"
+#include "jwt-fixture.h"
 
 #include "base/error.h"
 
@@ -9,39 +9,7 @@
 #define NOW_TEXT "1800000000"
 #define SECOND ((gint64)G_USEC_PER_SEC)
 #define HEADER "{\"alg\":\"RS256\",\"kid\":\"HIDDEN\"}"
-#define SIGNATURE "c2lnbmF0dXJl"
 #define LATER "\"exp\":1800003600"
-
-static const char *const nobody[] = { NULL };
-
-static const ObkJwtRules any = {
-  .min_remaining_ttl_us = 120 * SECOND,
-  .clock_skew_leeway_us = 30 * SECOND,
-  .expected_issuer = "",
-  .expected_audience = nobody,
-  .expected_subject = "",
-};
-
-static char *
-encode (const char *text)
-{
-  char *base64 = g_base64_encode ((const guchar *)text, strlen (text));
-
-  g_strdelimit (base64, "+", '-');
-  g_strdelimit (base64, "/", '_');
-  if (strchr (base64, '=') != NULL)
-    *strchr (base64, '=') = '\0';
-  return base64;
-}
-
-static char *
-make_jwt (const char *header, const char *claims)
-{
-  g_autofree char *first = encode (header);
-  g_autofree char *second = encode (claims);
-
-  return g_strdup_printf ("%s.%s." SIGNATURE, first, second);
-}
 
 /* @problem: (nullable): what the refusal says; %NULL when the JWT is to pass */
 static void
@@ -66,7 +34,7 @@ check_jwt (const char *jwt, const ObkJwtRules *rules, const char *problem)
 static void
 check_claims (const char *claims, const ObkJwtRules *rules, const char *problem)
 {
-  g_autofree char *jwt = make_jwt (HEADER, claims);
+  g_autofree char *jwt = jwt_make (HEADER, claims);
 
   check_jwt (jwt, rules, problem);
 }
@@ -74,33 +42,33 @@ check_claims (const char *claims, const ObkJwtRules *rules, const char *problem)
 static void
 test_parts (void)
 {
-  g_autofree char *header = encode (HEADER);
-  g_autofree char *claims = encode ("{" LATER "}");
+  g_autofree char *header = jwt_encode (HEADER);
+  g_autofree char *claims = jwt_encode ("{" LATER "}");
   static const struct
   {
     const char *format; /* of header and claims */
     const char *problem;
   } rows[] = {
-    { "%s.%s." SIGNATURE, NULL },
+    { "%s.%s." JWT_SIGNATURE, NULL },
     { "%s.%s", "three parts" },
     { "%s%s", "three parts" },
     { "%s.%s.c2ln.c2ln", "three parts" },
-    { "%s.%s." SIGNATURE ".", "three parts" },
+    { "%s.%s." JWT_SIGNATURE ".", "three parts" },
     { "%s.%s.", "signature is not base64url" },
-    { "%s.%s." SIGNATURE "\n", "signature is not base64url" },
+    { "%s.%s." JWT_SIGNATURE "\n", "signature is not base64url" },
     { "%s.%s.c2k=", "signature is not base64url" },
     { "%s.%s.c2lnb", "signature is not base64url" }, /* no bytes have that length */
     { "%s.%s.c2l", "signature is not base64url" },   /* bits that encode nothing are set */
     { "%s.%s.+/+/", "signature is not base64url" },  /* of the other alphabet */
     { "%s.%s.-_-_", NULL },
-    { " %s.%s." SIGNATURE, "header is not base64url" },
-    { "%s.%s==." SIGNATURE, "claims is not base64url" },
-    { "%s.." SIGNATURE "%.0s", "claims is not base64url" },
-    { ".%2$s." SIGNATURE "%1$.0s", "header is not base64url" },
+    { " %s.%s." JWT_SIGNATURE, "header is not base64url" },
+    { "%s.%s==." JWT_SIGNATURE, "claims is not base64url" },
+    { "%s.." JWT_SIGNATURE "%.0s", "claims is not base64url" },
+    { ".%2$s." JWT_SIGNATURE "%1$.0s", "header is not base64url" },
   };
 
-  check_jwt ("", &any, "three parts");
-  check_jwt ("..", &any, "header is not base64url");
+  check_jwt ("", &jwt_any, "three parts");
+  check_jwt ("..", &jwt_any, "header is not base64url");
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     {
       g_autofree char *jwt = NULL;
@@ -109,7 +77,7 @@ test_parts (void)
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
       jwt = g_strdup_printf (rows[i].format, header, claims);
 #pragma GCC diagnostic pop
-      check_jwt (jwt, &any, rows[i].problem);
+      check_jwt (jwt, &jwt_any, rows[i].problem);
     }
 }
 
@@ -130,10 +98,10 @@ test_json (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (objects); i++)
     {
-      g_autofree char *as_header = make_jwt (objects[i][0], "{" LATER "}");
+      g_autofree char *as_header = jwt_make (objects[i][0], "{" LATER "}");
 
-      check_jwt (as_header, &any, objects[i][1]);
-      check_claims (objects[i][0], &any, objects[i][1]);
+      check_jwt (as_header, &jwt_any, objects[i][1]);
+      check_claims (objects[i][0], &jwt_any, objects[i][1]);
     }
 }
 
@@ -168,19 +136,19 @@ test_dates (void)
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
-    check_claims (rows[i][0], &any, rows[i][1]);
+    check_claims (rows[i][0], &jwt_any, rows[i][1]);
 }
 
 static void
 test_expires (void)
 {
-  g_autofree char *good = make_jwt (HEADER, "{\"exp\":1800003600.9}");
-  g_autofree char *expired = make_jwt (HEADER, "{\"exp\":1700000000}");
+  g_autofree char *good = jwt_make (HEADER, "{\"exp\":1800003600.9}");
+  g_autofree char *expired = jwt_make (HEADER, "{\"exp\":1700000000}");
   gint64 expires_unix = 0;
 
-  g_assert_true (obk_jwt_check (good, strlen (good), &any, NOW, &expires_unix, NULL));
+  g_assert_true (obk_jwt_check (good, strlen (good), &jwt_any, NOW, &expires_unix, NULL));
   g_assert_cmpint (expires_unix, ==, NOW + 3600);
-  g_assert_false (obk_jwt_check (expired, strlen (expired), &any, NOW, &expires_unix, NULL));
+  g_assert_false (obk_jwt_check (expired, strlen (expired), &jwt_any, NOW, &expires_unix, NULL));
   g_assert_cmpint (expires_unix, ==, 1700000000);
 }
 
@@ -202,7 +170,7 @@ test_expected (void)
     { "{" LATER ",\"iss\":\"me\",\"aud\":\"bao\"}", "\"sub\" is missing" },
     { "{" LATER ",\"iss\":\"me\",\"aud\":\"bao\",\"sub\":\"Kms\"}", "\"sub\" is not the expected one" },
   };
-  ObkJwtRules rules = any;
+  ObkJwtRules rules = jwt_any;
 
   rules.expected_issuer = "me";
   rules.expected_audience = audience;
@@ -216,7 +184,7 @@ test_copy (void)
 {
   char *audience[] = { g_strdup ("bao"), NULL };
   char *issuer = g_strdup ("me");
-  ObkJwtRules rules = any, copy = { 0 };
+  ObkJwtRules rules = jwt_any, copy = { 0 };
 
   rules.expected_issuer = issuer;
   rules.expected_audience = (const char *const *)audience;

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "jwt-fixture.h"
 #include "openbao/http.h"
 #include "stand-in.h"
 
@@ -127,27 +128,13 @@ url_of (const char *kind, const char *path)
   return g_strdup_printf ("https://127.0.0.1:%u/%s", stand_in_port (stand_in, kind), path);
 }
 
-/* Base64url without padding */
-static char *
-encode_part (const char *json)
-{
-  char *text = g_base64_encode ((const guchar *)json, strlen (json));
-
-  g_strdelimit (text, "+", '-');
-  g_strdelimit (text, "/", '_');
-  text[strcspn (text, "=")] = '\0';
-  return text;
-}
-
 static char *
 jwt_of (gint64 lifetime, const char *issuer, const char *audience)
 {
-  g_autofree char *header = encode_part ("{\"alg\":\"ES256\"}");
   g_autofree char *json = g_strdup_printf ("{\"exp\":%" G_GINT64_FORMAT ",\"iss\":\"%s\",\"aud\":\"%s\"}",
                                            obk_clock_unix () + lifetime, issuer, audience);
-  g_autofree char *claims = encode_part (json);
 
-  return g_strdup_printf ("%s.%s.c2lnbmF0dXJl", header, claims);
+  return jwt_make ("{\"alg\":\"ES256\"}", json);
 }
 
 /* The stand-in answers with whatever it is asked for. */
@@ -401,19 +388,25 @@ never (ObkSecret *jwt, const GError *error, gpointer user_data)
   g_assert_not_reached ();
 }
 
+/* At once, under way and with the supply itself; each is waited for until its answer would long have come. */
 static void
 test_cancel (Fixture *f, gconstpointer data)
 {
   g_autofree char *url = url_of ("good", "delay/10");
 
   make (f, url, f->ca_file);
+  fetch (f, PATIENCE_US); /* opens the connection, so that those that follow take no longer than their answer */
   f->supply->fetch (f->supply, obk_clock_boot_us () + PATIENCE_US, never, NULL);
   f->supply->cancel (f->supply);
+  run_for (100);
+  f->supply->fetch (f->supply, obk_clock_boot_us () + PATIENCE_US, never, NULL);
+  g_main_context_iteration (NULL, FALSE);
+  f->supply->cancel (f->supply);
+  run_for (100);
   f->supply->fetch (f->supply, obk_clock_boot_us () + PATIENCE_US, never, NULL);
   g_main_context_iteration (NULL, FALSE);
   forget (f);
-  while (g_main_context_iteration (NULL, FALSE))
-    ;
+  run_for (100);
 }
 
 static void

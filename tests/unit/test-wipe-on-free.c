@@ -357,27 +357,6 @@ test_nss (void)
   assert_gone ();
 }
 
-/* Measured rather than judged: the figure goes into the log. */
-static void
-test_cost (void)
-{
-  static const gsize sizes[] = { 32, 200, 1000, 4000 };
-
-  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
-    {
-      gint64 start = g_get_monotonic_time ();
-
-      for (guint j = 0; j < 200000; j++)
-        {
-          void *volatile block = malloc (sizes[i]);
-
-          free (block);
-        }
-      g_test_message ("malloc and free of %zu bytes: %.1f ns", sizes[i],
-                      (double)(g_get_monotonic_time () - start) * 1000 / 200000);
-    }
-}
-
 int
 main (int argc, char **argv)
 {
@@ -396,6 +375,5 @@ main (int argc, char **argv)
   g_test_add_func ("/wipe-on-free/libraries/curl", test_curl);
   g_test_add_func ("/wipe-on-free/libraries/grpc", test_grpc);
   g_test_add_func ("/wipe-on-free/libraries/nss", test_nss);
-  g_test_add_func ("/wipe-on-free/cost", test_cost);
   return g_test_run ();
 }
