@@ -342,11 +342,11 @@ check_scope (const ObkScope *found, const ObkScope *wanted, GError **error)
     member = NAMESPACE;
   else if (!g_str_equal (found->mount_id, wanted->mount_id))
     member = MOUNT_ID;
-  return obk_state_refuse (
-      error,
-      "its snapshots are of another identity scope than the configuration's: \"%s\" differs; if it is the "
-      "configuration that is wrong, set it back",
-      member);
+  return obk_state_refuse (error,
+                           "its snapshots are " OBK_STATE_OTHER_SCOPE
+                           " than the configuration's: \"%s\" differs; if it is the "
+                           "configuration that is wrong, set it back",
+                           member);
 }
 
 ObkState *

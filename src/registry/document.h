@@ -11,6 +11,8 @@ G_BEGIN_DECLS
 #define OBK_STATE_SCHEMA "keyregistry.openbao-kms/v1alpha1"
 #define OBK_CHECKPOINT_SCHEMA "keyregistry.openbao-kms/checkpoint/v1alpha1"
 #define OBK_STATE_HASH_PREFIX "krs1."
+/* Said of a state whose scope is not that of the configuration */
+#define OBK_STATE_OTHER_SCOPE "of another identity scope"
 #define OBK_STATE_MAX_SIZE (16 * 1024 * 1024)
 #define OBK_STATE_WARN_SIZE (12 * 1024 * 1024)
 

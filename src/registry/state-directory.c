@@ -14,14 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CHECKPOINT_SUFFIX ".checkpoint"
 #define LOCK_SUFFIX ".lock"
 #define TEMPORARY_SUFFIX ".tmp" /* fixed: whoever holds the lock is the only writer */
 #define N_FILES 2
 #define FILE_MODE 0640
 #define LOCK_MODE 0600
-#define UNSAFE_FILE_MODE 0137 /* group write, any execute, any world bit */
-#define UNSAFE_DIRECTORY_MODE 0022
 #define KEPT_SUFFIX ".damaged-"
 #define MAX_KEPT 100      /* of one second */
 #define MAX_LOCK_TRIES 16 /* against others that delete and make lock files at the same time */
@@ -94,7 +91,7 @@ open_directory (ObkStateDirectory *directory, GError **error)
   directory->fd = TEMP_FAILURE_RETRY (open (directory->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   if (directory->fd < 0 || fstat (directory->fd, &status) != 0)
     return refuse_directory (directory->path, errno, error);
-  if ((status.st_mode & UNSAFE_DIRECTORY_MODE) != 0)
+  if ((status.st_mode & OBK_STATE_UNSAFE_DIRECTORY_MODE) != 0)
     return fail (error, OBK_ERROR_STATE_REFUSED,
                  "the state directory \"%s\" has mode %04o, so that others can write to it: set it to 0750, and if the "
                  "state may have been changed " OBK_STATE_WAY_OUT,
@@ -117,7 +114,7 @@ obk_state_directory_open (const char *state_path, GError **error)
   directory->path = g_path_get_dirname (state_path);
   directory->lock_path = g_strconcat (state_path, LOCK_SUFFIX, NULL);
   directory->paths[OBK_STATE_FILE_STATE] = g_strdup (state_path);
-  directory->paths[OBK_STATE_FILE_CHECKPOINT] = g_strconcat (state_path, CHECKPOINT_SUFFIX, NULL);
+  directory->paths[OBK_STATE_FILE_CHECKPOINT] = g_strconcat (state_path, OBK_STATE_CHECKPOINT_SUFFIX, NULL);
   for (guint i = 0; i < N_FILES; i++)
     directory->temporary_paths[i] = g_strconcat (directory->paths[i], TEMPORARY_SUFFIX, NULL);
   return open_directory (directory, error) ? g_steal_pointer (&directory) : NULL;
@@ -148,6 +145,14 @@ obk_state_directory_path (const ObkStateDirectory *directory, ObkStateFile file)
   g_return_val_if_fail (directory != NULL, NULL);
 
   return directory->paths[file];
+}
+
+const char *
+obk_state_directory_lock_path (const ObkStateDirectory *directory)
+{
+  g_return_val_if_fail (directory != NULL, NULL);
+
+  return directory->lock_path;
 }
 
 /* A user other than root can give a file away only to a group of its own: what it cannot, it leaves. */
@@ -232,6 +237,22 @@ refuse_unopened_lock (const ObkStateDirectory *directory, int cause, GError **er
                "cannot open the lock file \"%s\": %s: mend that (it must belong to the owner of its directory); if the "
                "state is lost " OBK_STATE_WAY_OUT,
                directory->lock_path, g_strerror (cause));
+}
+
+gboolean
+obk_state_directory_examine_lock (const ObkStateDirectory *directory, GError **error)
+{
+  int fd = -1;
+  gboolean ok = FALSE;
+
+  g_return_val_if_fail (directory != NULL, FALSE);
+
+  fd = TEMP_FAILURE_RETRY (openat (directory->fd, name_of (directory->lock_path), O_RDONLY | OPEN_FLAGS));
+  if (fd < 0)
+    return errno == ENOENT || refuse_unopened_lock (directory, errno, error);
+  ok = check_lock_file (directory, fd, error);
+  close (fd);
+  return ok;
 }
 
 /* Returns: a locked descriptor whose file is in its place; -1 with @error; -2 when it was not and must be tried anew */
@@ -332,7 +353,7 @@ check_file (int fd, const char *path, gsize *size, GError **error)
     return refuse_file (path, "cannot be examined", error);
   if (!S_ISREG (status.st_mode))
     return refuse_file (path, "is not a regular file", error);
-  if ((status.st_mode & UNSAFE_FILE_MODE) != 0)
+  if ((status.st_mode & OBK_STATE_UNSAFE_FILE_MODE) != 0)
     return fail (error, OBK_ERROR_STATE_REFUSED,
                  "\"%s\" has mode %04o: set it to 0640, and if it may have been changed " OBK_STATE_WAY_OUT, path,
                  status.st_mode & 07777);

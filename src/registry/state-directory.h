@@ -12,6 +12,10 @@ G_BEGIN_DECLS
 #define OBK_STATE_WAY_OUT                                                                                              \
   "restore both files from a backup or a healthy peer, or run \"" OBK_PROGRAM " recover-state --replace\""
 
+#define OBK_STATE_CHECKPOINT_SUFFIX ".checkpoint" /* of state.path */
+#define OBK_STATE_UNSAFE_FILE_MODE 0137           /* group write, any execute, any world bit */
+#define OBK_STATE_UNSAFE_DIRECTORY_MODE 0022
+
 typedef enum
 {
   OBK_STATE_FILE_STATE,
@@ -29,6 +33,7 @@ typedef struct _ObkStateDirectory ObkStateDirectory;
 /* @error: OBK_ERROR_STATE_REFUSED when the directory is missing or unsafe */
 ObkStateDirectory *obk_state_directory_open (const char *state_path, GError **error);
 void obk_state_directory_free (ObkStateDirectory *directory);
+const char *obk_state_directory_lock_path (const ObkStateDirectory *directory);
 const char *obk_state_directory_path (const ObkStateDirectory *directory, ObkStateFile file);
 
 /**
@@ -38,6 +43,11 @@ const char *obk_state_directory_path (const ObkStateDirectory *directory, ObkSta
  * Takes the exclusive lock and clears away what a crash in mid-save left.
  */
 gboolean obk_state_directory_lock (ObkStateDirectory *directory, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* FALSE with OBK_ERROR_STATE_REFUSED when obk_state_directory_lock() would refuse the lock file that is there. Makes,
+ * locks and changes nothing. */
+gboolean obk_state_directory_examine_lock (const ObkStateDirectory *directory,
+                                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* FALSE with OBK_ERROR_STATE_LOCKED when the lock no longer keeps others out: its file or the directory was replaced.
  */

@@ -7,6 +7,7 @@ import os
 import pathlib
 import pty
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -51,6 +52,11 @@ class Report:
         denied = [index for index, item in enumerate(found) if item == ("fail", "transit.capabilities")]
         assert said[:denied[-1]] == found[:denied[-1]] if denied else said == found
         assert self.report["passed"] == ("fail" not in self.results.values()) == (self.exit == 0)
+        for check in self.report["checks"]:
+            failed = [finding for finding in check["findings"] if finding["result"] == "fail"]
+            silent = [finding for finding in failed if not finding.get("remedy") and not finding.get("commands")]
+            together = check["id"] in ("config.validate", "transit.capabilities")  # one remedy for all that it found
+            assert not silent or (together and len(silent) < len(failed)), (check["id"], silent)
         assert "CRITICAL" not in self.complaints and "Sanitizer" not in self.complaints, self.complaints
 
     @property
@@ -563,7 +569,8 @@ def test_an_encryption_minimum_that_was_raised(node):
 @pytest.mark.parametrize("field", ["clusterId", "keyLineageId", "transitMountId"])
 def test_the_state_of_another_cluster(node, field):
     report = Report(reconfigure(node, **{f"transit.keyIdScope.{field}": "another"}))
-    assert_first(report, "registry.state", str(node.state_path))
+    assert_first(report, "registry.state", str(node.state_path), "set that field of the configuration back")
+    assert report.commands("registry.state") == []
 
 
 def test_a_damaged_state(node):
@@ -657,6 +664,7 @@ def test_an_encryption_configuration_that_is_wrong(node):
 # Whom it runs as
 
 SERVICE = 61234
+AS_SERVICE = ["setpriv", f"--reuid={SERVICE}", f"--regid={SERVICE}", f"--groups={SERVICE + 1}"]
 
 
 @pytest.fixture
@@ -697,8 +705,7 @@ def test_root_checks_as_the_service(service_node):
 
 
 def test_the_service_itself_and_somebody_else(service_node):
-    as_service = ["setpriv", f"--reuid={SERVICE}", f"--regid={SERVICE}", f"--groups={SERVICE + 1}"]
-    report = Report(service_node.config, "--before-start", prefix=as_service)
+    report = Report(service_node.config, "--before-start", prefix=AS_SERVICE)
     assert report.exit == 0 and report.report["asService"], report.text
     os.chmod(service_node.config, 0o640)
     as_other = ["setpriv", "--reuid=61999", f"--regid={SERVICE}", f"--groups={SERVICE + 1}"]
@@ -707,6 +714,84 @@ def test_the_service_itself_and_somebody_else(service_node):
     assert not report.report["asService"] and "Run it as root" in report.complaints
     assert report.results["jwt.local"] == report.results["openbao.auth"] == "skip"
     assert report.results["openbao.tls"] == "ok", report.text
+
+
+def refused_until_done(node, check, *parts, exit=4):
+    """The check fails as it must, and is well when what it says is done."""
+    report = Report(node.config, "--before-start")
+    assert_first(report, check, *parts, exit=exit)
+    run_all(report.commands(check))
+    assert Report(node.config, "--before-start").results[check] == "ok"
+
+
+@pytest.mark.parametrize("check, field, name", [
+    ("config.load", None, "config.yaml"), ("jwt.local", "auth.jwt.jwtFile", "identity.jwt"),
+    ("openbao.tls", "openbao.caCertFile", "ca.crt"), ("registry.state", "state.path", "state/registry.json"),
+])
+@pytest.mark.parametrize("mode", [0o700, 0o750], ids=oct)
+def test_a_directory_on_the_way_is_closed(service_node, check, field, name, mode):
+    closed = service_node.directory.parent / "closed"
+    closed.mkdir()
+    if check == "registry.state":
+        (closed / "state").mkdir(mode=0o750)
+        os.chown(closed / "state", SERVICE, SERVICE)
+    if field is not None:
+        set_as_service(service_node, **{field: str(closed / name)})
+    if check == "jwt.local":
+        service_node.tenant.jwt_file.rename(closed / name)
+    if check == "openbao.tls":
+        shutil.copy(service_node.tenant.bao.authority.file, closed / name)
+        os.chmod(closed / name, 0o644)
+    if check == "config.load":
+        service_node.config = service_node.config.rename(closed / name)
+    os.chmod(closed, mode)
+    refused_until_done(service_node, check, f'the directory "{closed}"', "chmod", exit=3 if field is None else 4)
+
+
+def set_as_service(node, **overrides):
+    node.configure(**{"server.socketGroup": str(SERVICE + 1), **overrides})
+    os.chown(node.config, 0, SERVICE)
+    os.chmod(node.config, 0o640)
+
+
+@pytest.mark.parametrize("mode, part", [(0o600, "Permission denied"), (0o666, "mode 0666")], ids=["closed", "wide"])
+def test_an_authority_of_a_wrong_mode(service_node, mode, part):
+    authority = str(service_node.directory.parent / "ca.crt")
+    shutil.copy(service_node.tenant.bao.authority.file, authority)
+    os.chmod(authority, mode)
+    set_as_service(service_node, **{"openbao.caCertFile": authority})
+    refused_until_done(service_node, "openbao.tls", part, "readable by all", f"chmod 0644 {authority}")
+
+
+def test_a_jwt_that_is_a_link(node):
+    node.tenant.jwt_file.rename(node.directory / "true.jwt")
+    node.tenant.jwt_file.symlink_to(node.directory / "true.jwt")
+    assert_first(Report(node.config), "jwt.local", "is a symbolic link", "put a regular file there", "renames that over it")
+
+
+def test_a_lock_that_the_service_cannot_take(service_node):
+    lock = pathlib.Path(f"{service_node.state_path}.lock")
+    lock.touch()
+    os.chmod(lock, 0o600)
+    refused_until_done(service_node, "registry.state", "cannot open the lock file", f"chown {SERVICE}:{SERVICE} {lock}")
+    os.chmod(lock, 0o640)
+    refused_until_done(service_node, "registry.state", "another mode than 0600", f"chmod 0600 {lock}")
+    lock.rename(lock.with_suffix(".away"))
+    lock.symlink_to(lock.with_suffix(".away"))
+    refused_until_done(service_node, "registry.state", "is a symbolic link", f"rm {lock}")
+
+
+@pytest.mark.parametrize("suffix", ["", ".checkpoint"], ids=["state", "checkpoint"])
+def test_a_state_that_the_service_cannot_read(service_node, suffix):
+    (service_node.directory / "runtime").mkdir(mode=0o700)
+    os.chown(service_node.directory / "runtime", SERVICE, SERVICE)
+    service_node.start(wait="healthy", command=[*AS_SERVICE, *service_node.command()]).stop()
+    path = f"{service_node.state_path}{suffix}"
+    os.chown(path, 0, 0)
+    os.chmod(path, 0o600)
+    refused_until_done(service_node, "registry.state", f'may not read "{path}"', f"chown {SERVICE}:{SERVICE} {path}")
+    os.chmod(path, 0o666)
+    refused_until_done(service_node, "registry.state", "mode 0666", f"chmod 0640 {path}")
 
 
 def test_wrong_usage(node):

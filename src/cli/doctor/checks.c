@@ -150,8 +150,8 @@ const ObkCheck obk_checks[] = {
     .needs = { "config.validate" },
     .run = obk_doctor_registry_state,
     .meaning
-    = N_ ("The state and its checkpoint can be loaded under this configuration, the service can save them, and "
-          "there is room for it; where there is none, a first one may be made."),
+    = N_ ("The state and its checkpoint can be loaded under this configuration, the service can lock and save them, "
+          "and there is room for it; where there is none, a first one may be made."),
     .remedy = N_ ("The finding names the file and the way out; docs/rotation.md explains them.") },
   { .id = "key_id.deterministic",
     .needs = { "registry.state", "transit.metadata" },

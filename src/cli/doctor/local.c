@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* doctor: what can be checked on this machine alone before OpenBao is asked: configuration, socket, JWT. */
-#include "cli/doctor/doctor.h"
+#include "cli/doctor/access.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -23,26 +23,6 @@
 #define CREDENTIALS_ROOT "/run/credentials"
 
 /* Configuration */
-
-/* How the file must be for the service to read it, when it is not. */
-static void
-advise_on_file (ObkDoctor *doctor, ObkCheckReport *report, const char *path)
-{
-  g_autofree char *quoted = obk_doctor_quote (path);
-  gid_t gid = doctor->options.service.gid;
-
-  if (access (path, F_OK) != 0 && errno == ENOENT)
-    return;
-  if (!doctor->options.is_root && !doctor->options.is_service)
-    {
-      g_autofree char *hint = obk_doctor_run_as_root (doctor);
-
-      obk_check_remedy (report, "%s", hint);
-      return;
-    }
-  obk_check_remedy (report, _ ("give the file to root and the service's group, readable by nobody else"));
-  obk_check_command (report, "chown root:%u %s\nchmod 0640 %s", gid, quoted, quoted);
-}
 
 /* doctor is no service of systemd's: the running service's credentials are where systemd keeps them. */
 static void
@@ -75,7 +55,7 @@ obk_doctor_config_load (ObkDoctor *doctor, ObkCheckReport *report)
   else
     {
       obk_check_fail (report, "%s", error->message);
-      advise_on_file (doctor, report, path);
+      obk_doctor_advise_on_file (doctor, report, path, OBK_FILE_PRIVATE);
       if (access (path, F_OK) != 0 && errno == ENOENT)
         obk_check_remedy (report, _ ("write it, or name it by --config; the example is config.example.yaml"));
     }
@@ -280,7 +260,8 @@ obk_doctor_socket_parent (ObkDoctor *doctor, ObkCheckReport *report)
         obk_check_fail (report, _ ("\"%s\" is out of reach for the service: %s"), parent, g_strerror (errno));
       else
         obk_check_fail (report, _ ("\"%s\": %s"), parent, g_strerror (errno));
-      advise_on_parent (doctor, report, parent);
+      if (!obk_doctor_advise_on_way (doctor, report, parent))
+        advise_on_parent (doctor, report, parent);
       return;
     }
   if (!S_ISDIR (status.st_mode))
@@ -394,7 +375,7 @@ read_jwt (ObkDoctor *doctor, ObkCheckReport *report, const char *path)
   if (access (path, F_OK) != 0 && errno == ENOENT)
     obk_check_remedy (report, _ ("have what issues the JWT write it there, or correct auth.jwt.jwtFile"));
   else
-    advise_on_file (doctor, report, path);
+    obk_doctor_advise_on_file (doctor, report, path, OBK_FILE_PRIVATE);
   return NULL;
 }
 

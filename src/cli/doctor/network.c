@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* doctor: the way to OpenBao, all addresses of it: names, connections, TLS. */
-#include "cli/doctor/doctor.h"
+#include "cli/doctor/access.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -331,6 +331,8 @@ read_bundle (ObkDoctor *doctor, ObkCheckReport *report)
       obk_check_fail (report, _ ("openbao.caCertFile \"%s\": %s"), config->openbao.ca_cert_file, error->message);
       obk_check_remedy (report, _ ("put the certificate of the authority that has issued OpenBao's there, in PEM form, "
                                    "of root and writable by nobody else"));
+      if (path != NULL && pem == NULL)
+        obk_doctor_advise_on_file (doctor, report, path, OBK_FILE_PUBLIC);
     }
   return bundle;
 }

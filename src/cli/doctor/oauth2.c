@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* doctor: the JWT from an OAuth 2.0 token endpoint: the client's secret, and a JWT that is asked for. */
-#include "cli/doctor/doctor.h"
+#include "cli/doctor/access.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -42,6 +42,8 @@ obk_doctor_oauth2_local (ObkDoctor *doctor, ObkCheckReport *report)
       g_autofree char *quoted = obk_doctor_quote (path != NULL ? path : reference);
 
       obk_check_fail (report, "%s", error->message);
+      if (obk_doctor_advise_on_way (doctor, report, path != NULL ? path : reference))
+        return;
       obk_check_remedy (report, _ ("write the client's secret alone into the file of auth.jwt.oauth2.clientSecretFile, "
                                    "which belongs to root and the service's group"));
       obk_check_command (report, "chown root:%u %s\nchmod 0640 %s", doctor->options.service.gid, quoted, quoted);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* doctor: this node's memory of the key, and what follows from it. */
-#include "cli/doctor/doctor.h"
+#include "cli/doctor/access.h"
 
 #include "base/hash.h"
 #include "base/names.h"
 #include "identity/key-id.h"
+#include "registry/document.h"
+#include "registry/state-directory.h"
 
 #include <glib/gi18n.h>
 
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #define LEAST_FREE_BYTES (4 * 1024 * 1024) /* both files, twice */
+#define RECOVER OBK_PROGRAM " recover-state"
 
 /* Whether the service can save. */
 static void
@@ -31,7 +34,7 @@ check_directory (ObkDoctor *doctor, ObkCheckReport *report)
       obk_check_fail (report, _ ("the service may not write into \"%s\": %s"), directory, g_strerror (errno));
       if (errno == EROFS)
         obk_check_remedy (report, _ ("mount that file system for writing, or name another place in state.path"));
-      else
+      else if (!obk_doctor_advise_on_way (doctor, report, directory))
         {
           obk_check_remedy (report, missing ? _ ("make it for the service") : _ ("give it to the service"));
           obk_check_command (report, "install -d -m 0750 -o %u -g %u %s", doctor->options.service.uid,
@@ -46,10 +49,94 @@ check_directory (ObkDoctor *doctor, ObkCheckReport *report)
     }
 }
 
+/* The lock file, which doctor does not take, and without which the provider does not start. */
+static void
+check_lock (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  g_autoptr (ObkStateDirectory) directory = obk_state_directory_open (doctor->config->state.path, NULL);
+  const char *path = directory != NULL ? obk_state_directory_lock_path (directory) : NULL;
+  const ObkIds *service = &doctor->options.service;
+  g_autofree char *quoted = NULL;
+  g_autoptr (GError) error = NULL;
+  struct stat status;
+
+  if (!doctor->options.is_service || directory == NULL || obk_state_directory_examine_lock (directory, &error))
+    return;
+  quoted = obk_doctor_quote (path);
+  obk_check_fail (report, "%s", error->message);
+  if (lstat (path, &status) == 0 && S_ISREG (status.st_mode) && status.st_nlink == 1)
+    {
+      obk_check_remedy (report, _ ("give it to the service, readable by nobody else"));
+      obk_check_command (report, "chown %u:%u %s\nchmod 0600 %s", service->uid, service->gid, quoted, quoted);
+    }
+  else
+    {
+      obk_check_remedy (report,
+                        _ ("take it away while no provider runs with this state; the next start makes it anew"));
+      obk_check_command (report, "rm %s", quoted);
+    }
+}
+
+/* Returns: whether the file is there and the service may not read it, which was said */
+static gboolean
+refuse_unreadable (ObkDoctor *doctor, ObkCheckReport *report, const char *path)
+{
+  const ObkIds *service = &doctor->options.service;
+  g_autofree char *quoted = obk_doctor_quote (path);
+  struct stat status;
+
+  if (lstat (path, &status) != 0 || !S_ISREG (status.st_mode) || access (path, R_OK) == 0)
+    return FALSE;
+  obk_check_fail (report, _ ("the service may not read \"%s\" (uid %u, gid %u, mode %04o)"), path, status.st_uid,
+                  status.st_gid, status.st_mode & 07777);
+  obk_check_remedy (report, _ ("give it to the service; what is in it stays as it is"));
+  obk_check_command (report, "chown %u:%u %s\nchmod 0640 %s", service->uid, service->gid, quoted, quoted);
+  return TRUE;
+}
+
+static gboolean
+has_unsafe_mode (const char *path, mode_t unsafe)
+{
+  struct stat status;
+
+  return lstat (path, &status) == 0 && !S_ISLNK (status.st_mode) && (status.st_mode & unsafe) != 0;
+}
+
+/* What to do about a state that can be read and may not be used. */
+static void
+advise_on_state (ObkDoctor *doctor, ObkCheckReport *report, const char *checkpoint)
+{
+  const char *state = doctor->config->state.path;
+  g_autofree char *directory = g_path_get_dirname (state);
+  gboolean open_directory = has_unsafe_mode (directory, OBK_STATE_UNSAFE_DIRECTORY_MODE);
+  gboolean open_state = has_unsafe_mode (state, OBK_STATE_UNSAFE_FILE_MODE);
+  const char *open = open_directory ? directory : open_state ? state : checkpoint;
+  g_autofree char *quoted = obk_doctor_quote (open);
+
+  if (open_directory || open_state || has_unsafe_mode (checkpoint, OBK_STATE_UNSAFE_FILE_MODE))
+    {
+      obk_check_remedy (report,
+                        _ ("shut others out; if what is in it may have been changed, restore it from a backup"));
+      obk_check_command (report, "chmod %s %s", open_directory ? "0750" : "0640", quoted);
+    }
+  else if (strstr (doctor->state_error->message, OBK_STATE_OTHER_SCOPE) != NULL)
+    obk_check_remedy (report,
+                      _ ("set that field of the configuration back to what it was when the state was made, or name "
+                         "this configuration's own state in state.path; docs/rotation.md"));
+  else
+    {
+      obk_check_remedy (report, _ ("restore both files from a backup or a healthy peer, or plan a new state; "
+                                   "docs/rotation.md"));
+      obk_check_command (report, RECOVER);
+    }
+}
+
 static void
 refuse_state (ObkDoctor *doctor, ObkCheckReport *report)
 {
   const char *problem = doctor->state_error->message;
+  g_autofree char *checkpoint = g_strconcat (doctor->config->state.path, OBK_STATE_CHECKPOINT_SUFFIX, NULL);
+  gboolean unreadable = FALSE;
 
   if (!doctor->options.is_service && strstr (problem, g_strerror (EACCES)) != NULL)
     {
@@ -60,8 +147,13 @@ refuse_state (ObkDoctor *doctor, ObkCheckReport *report)
       return;
     }
   check_directory (doctor, report);
-  if (report->findings->len == 0)
-    obk_check_fail (report, "%s", problem);
+  if (report->findings->len > 0)
+    return;
+  unreadable = refuse_unreadable (doctor, report, doctor->config->state.path);
+  if (refuse_unreadable (doctor, report, checkpoint) || unreadable)
+    return;
+  obk_check_fail (report, "%s", problem);
+  advise_on_state (doctor, report, checkpoint);
 }
 
 /* Without a state a start makes the first one, if that can be right. */
@@ -79,7 +171,7 @@ judge_absence (ObkDoctor *doctor, ObkCheckReport *report)
                       doctor->metadata->latest_version);
       obk_check_remedy (report, _ ("restore the state from a backup or a healthy peer, or plan a new one; "
                                    "docs/rotation.md"));
-      obk_check_command (report, OBK_PROGRAM " recover-state");
+      obk_check_command (report, RECOVER);
     }
   else
     obk_check_ok (report, _ ("there is none yet; the provider makes the first one when it starts"));
@@ -92,6 +184,7 @@ obk_doctor_registry_state (ObkDoctor *doctor, ObkCheckReport *report)
   const ObkSnapshot *pending = NULL;
   g_autofree char *candidate = NULL;
 
+  check_lock (doctor, report);
   if (doctor->state_error != NULL)
     {
       refuse_state (doctor, report);
