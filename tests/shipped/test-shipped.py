@@ -31,7 +31,7 @@ NODE = 'instance="n1", job="bao-kms-provider"'
 CASES = {
     'Unhealthy': ({'status_healthy{@}': '1x5 0x60'}, {'status_healthy{@}': '1x5 0 1x60'}, {}),
     'Down': ({'up{@}': '0x60'}, {'up{instance="n1", job="node"}': '0x60'}, {}),
-    'CacheAge': ({'status_cache_age_seconds{@}': '100x60'}, {'status_cache_age_seconds{@}': '31x60'}, {}),
+    'CacheAge': ({'status_cache_age_seconds{@}': '100x60'}, {'status_cache_age_seconds{@}': '62x60'}, {}),
     'OpenBaoErrors': ({'openbao_requests_total{@, operation="transit_decrypt", status="ok"}': '0+90x60',
                        'openbao_requests_total{@, operation="transit_decrypt", status="openbao_sealed"}': '0+10x60'},
                       {'openbao_requests_total{@, operation="transit_decrypt", status="ok"}': '0+99x60',
@@ -44,7 +44,9 @@ CASES = {
                       {'auth_login_total{@, status="error"}': '0x20 1x60', 'auth_login_total{@, status="ok"}': '0+1x60'},
                       {'status': 'error'}),
     'TokenTime': ({'token_ttl_seconds{@}': '0x60'}, {'token_ttl_seconds{@}': '300x60'}, {}),
-    'IdentityTokenTime': ({'jwt_ttl_seconds{@}': '170x60'}, {'jwt_ttl_seconds{@}': '600x60'}, {}),
+    'IdentityTokenTime': ({'jwt_ttl_seconds{@}': '170x60', 'credential_horizon_seconds{@}': '170x60'},
+                          # of a token endpoint, which gives another one for the next login
+                          {'jwt_ttl_seconds{@}': '0x60', 'credential_horizon_seconds{@}': '9000x60'}, {}),
     'CertificateTime': ({'certificate_ttl_seconds{@}': '500000x90'}, {'certificate_ttl_seconds{@}': '700000x90'}, {}),
     'CredentialHorizon': ({'credential_horizon_seconds{@}': '100x60'}, {'credential_horizon_seconds{@}': '3000x60'}, {}),
     'KeyIdDiffers': ({'status_key_id_hash{@, hash="a"}': '1x60',
@@ -82,6 +84,15 @@ CASES = {
     'PeerRefused': ({'peer_refused_total{@}': '0x45 1x30'}, {'peer_refused_total{@}': '4x60'}, {}),
 }
 
+# What runs towards a limit, second by second with the default settings: the series' first value and its step in 15 s;
+# the value at which the alert is silent still, and the one at which it has fired, which leaves time to do something.
+RAMPS = {
+    'CacheAge': ('status_cache_age_seconds', 0, 15, 60, 90),  # Status is unhealthy from 120 on
+    'TokenTime': ('token_ttl_seconds', 600, -15, 285, 45),  # renewed at 300
+    'IdentityTokenTime': ('jwt_ttl_seconds', 1200, -15, 600, 570),  # not sent from 120 on
+    'CredentialHorizon': ('credential_horizon_seconds', 1200, -15, 285, 210),  # not sent from 120 on; tokens renewed at 300
+}
+
 
 def rules():
     return yaml.safe_load(RULES.read_text(encoding='utf-8'))['groups'][0]['rules']
@@ -92,6 +103,12 @@ def series_of(series):
         name = name.replace('@', NODE)
         return name if name.startswith(('up{', 'process_')) else f'openbao_kms_{name}'
     return [{'series': full(name), 'values': values} for name, values in series.items()]
+
+
+def expected_of(alert, labels):
+    severity = next(rule['labels'] for rule in rules() if rule['alert'] == alert)
+    own = {'job': 'bao-kms-provider', **({} if labels is None else {'instance': 'n1', **labels})}
+    return [{'exp_labels': {**severity, **own}}]
 
 
 def minutes(series):
@@ -143,20 +160,33 @@ class Shipped(unittest.TestCase):
     def test_each_alert_fires_when_it_should(self):
         self.need_promtool()
         self.assertEqual({f'BaoKms{name}' for name in CASES}, {rule['alert'] for rule in rules()})
-        severities = {rule['alert']: rule['labels'] for rule in rules()}
         tests = []
         for name, (firing, silent, labels) in CASES.items():
             alert = f'BaoKms{name}'
-            own = {'job': 'bao-kms-provider', **({} if labels is None else {'instance': 'n1', **labels})}
-            for series, expected in ((firing, [{'exp_labels': {**severities[alert], **own}}]), (silent, [])):
+            for series, fires in ((firing, True), (silent, False)):
                 tests.append({'interval': '1m', 'input_series': series_of(series), 'alert_rule_test': [
-                    {'eval_time': f'{minutes(series)}m', 'alertname': alert, 'exp_alerts': expected}]})
+                    {'eval_time': f'{minutes(series)}m', 'alertname': alert,
+                     'exp_alerts': expected_of(alert, labels) if fires else []}]})
+        self.judge(tests, '1m')
+
+    def test_alerts_on_what_runs_out_fire_in_time(self):
+        self.need_promtool()
+        tests = []
+        for name, (metric, first, step, silent, fired) in RAMPS.items():
+            metrics = {metric, 'credential_horizon_seconds'} if name == 'IdentityTokenTime' else {metric}
+            series = {f'{metric}{{@}}': f'{first}{step:+d}x100' for metric in metrics}
+            tests.append({'interval': '15s', 'input_series': series_of(series), 'alert_rule_test': [
+                {'eval_time': f'{(value - first) // step * 15}s', 'alertname': f'BaoKms{name}',
+                 'exp_alerts': expected_of(f'BaoKms{name}', {}) if value == fired else []} for value in (silent, fired)]})
+        self.judge(tests, '15s')
+
+    def judge(self, tests, interval):
         with tempfile.TemporaryDirectory() as directory:
             bare = [{key: value for key, value in rule.items() if key != 'annotations'} for rule in rules()]
             copy = pathlib.Path(directory) / 'rules.yml'
             copy.write_text(yaml.safe_dump({'groups': [{'name': 'all', 'rules': bare}]}), encoding='utf-8')
             cases = pathlib.Path(directory) / 'tests.yml'
-            cases.write_text(yaml.safe_dump({'rule_files': [str(copy)], 'evaluation_interval': '1m', 'tests': tests}),
+            cases.write_text(yaml.safe_dump({'rule_files': [str(copy)], 'evaluation_interval': interval, 'tests': tests}),
                              encoding='utf-8')
             result = promtool('test', 'rules', cases)
         self.assertEqual(result.returncode, 0, result.stdout)
