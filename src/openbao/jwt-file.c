@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A JWT from a file: read before each login, watched for replacement. */
+/* A JWT from a file: read before each login, and watched for replacement. */
 #include "openbao/jwt-file.h"
 
 #include "base/clock.h"
@@ -68,11 +68,19 @@ ttl_seconds (ObkJwtSupply *supply)
   return file->expires_unix == 0 ? -1 : MAX (file->expires_unix - obk_clock_unix (), 0);
 }
 
+/* How long it lasts is told of the file that is there, not of what the last login had: that may be a day old. */
+static void
+note_expiry (JwtFile *file)
+{
+  g_autoptr (ObkSecret) jwt = read_jwt (file, NULL); /* what is wrong with it, the login that needs it will say */
+}
+
 static void
 file_changed (gpointer user_data)
 {
   JwtFile *file = user_data;
 
+  note_expiry (file);
   if (file->base.changed != NULL)
     file->base.changed (file->base.changed_data);
 }
@@ -104,5 +112,6 @@ obk_jwt_file_new (const char *path, const ObkJwtRules *rules, GError **error)
   file->path = resolved;
   obk_jwt_rules_copy (&file->rules, rules);
   file->watch = obk_file_watch_new (file->path, file_changed, file);
+  note_expiry (file); /* after the watch began: no replacement is missed */
   return &file->base;
 }

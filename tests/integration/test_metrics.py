@@ -122,6 +122,27 @@ def test_gauges_tell_how_it_stands(quiet, tenant):
     assert process["process_cpu_seconds_total"] > 0
 
 
+def test_identity_token_is_that_of_the_file(make_provider, fresh_tenant, addresses):
+    """Known before a login has passed; and replaced while the OpenBao token lasts, which takes no login."""
+    metrics = addresses["server.metricsAddress"]
+    first = make_provider(fresh_tenant, **{"openbao.address": f"https://127.0.0.1:{free_port()}"}, **addresses).start()
+    first.wait_unhealthy()
+    page = Scrape(metrics)
+    assert page.get("auth_login_total", status="ok") == 0
+    assert 3500 < page.get("jwt_ttl_seconds") <= 3600
+    assert first.stop() == 0
+
+    make_provider(fresh_tenant, **addresses).start(wait="healthy")
+    fresh_tenant.write_jwt(lifetime=1200)
+    wait_until(lambda: Scrape(metrics).get("jwt_ttl_seconds") <= 1200, 15, "the shorter one is seen")
+    assert 1100 < Scrape(metrics).get("credential_horizon_seconds") <= 1200
+    fresh_tenant.write_jwt(lifetime=7200)
+    wait_until(lambda: Scrape(metrics).get("jwt_ttl_seconds") > 7100, 15, "the renewed one is seen")
+    page = Scrape(metrics)
+    assert page.get("credential_horizon_seconds") > 7100
+    assert page.get("auth_login_total", status="ok") == 1 and page.get("auth_login_total", status="error") == 0
+
+
 def test_rotation_shows(make_provider, fresh_tenant, addresses):
     provider = make_provider(fresh_tenant, **{"rotation.activationDelay": "2m"}, **addresses).start(wait="healthy")
     metrics, health = addresses.values()

@@ -207,19 +207,50 @@ wake (gpointer data)
 }
 
 static void
+await_changes (Fixture *f, guint n)
+{
+  guint ticks = g_timeout_add (10, wake, NULL);
+  gint64 start_us = g_get_monotonic_time ();
+
+  while (f->changes < n && g_get_monotonic_time () < start_us + PATIENCE_US)
+    g_main_context_iteration (NULL, TRUE);
+  g_source_remove (ticks);
+  g_assert_cmpuint (f->changes, ==, n);
+}
+
+static void
 test_changed (Fixture *f, gconstpointer data)
 {
   g_autoptr (ObkJwtSupply) supply = new_file (f->path);
-  guint ticks = g_timeout_add (10, wake, NULL);
-  gint64 start_us = g_get_monotonic_time ();
 
   supply->changed = count_change;
   supply->changed_data = f;
   write_file (f, "text", -1);
-  while (f->changes == 0 && g_get_monotonic_time () < start_us + PATIENCE_US)
-    g_main_context_iteration (NULL, TRUE);
-  g_source_remove (ticks);
-  g_assert_cmpuint (f->changes, ==, 1);
+  await_changes (f, 1);
+}
+
+/* Between logins, which may be a day apart, it is that of the file that is there. */
+static void
+test_ttl_without_fetch (Fixture *f, gconstpointer data)
+{
+  g_autoptr (ObkJwtSupply) supply = NULL;
+  g_autofree char *first = jwt_for (600);
+  g_autofree char *second = jwt_for (3600);
+  gint64 ttl = 0;
+
+  write_file (f, first, -1);
+  supply = new_file (f->path);
+  supply->changed = count_change;
+  supply->changed_data = f;
+  ttl = supply->ttl_seconds (supply);
+  g_assert_true (ttl > 590 && ttl <= 600);
+  write_file (f, second, -1);
+  await_changes (f, 1);
+  ttl = supply->ttl_seconds (supply);
+  g_assert_true (ttl > 3590 && ttl <= 3600);
+  g_assert_cmpint (g_unlink (f->path), ==, 0);
+  await_changes (f, 2);
+  g_assert_cmpint (supply->ttl_seconds (supply), ==, -1);
 }
 
 int
@@ -232,5 +263,6 @@ main (int argc, char **argv)
   ADD ("unsafe", test_unsafe);
   ADD ("credential-name", test_credential_name);
   ADD ("changed", test_changed);
+  ADD ("ttl-without-fetch", test_ttl_without_fetch);
   return g_test_run ();
 }
