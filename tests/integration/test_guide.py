@@ -72,8 +72,8 @@ def follow(node, api, page):
 
 def test_the_first_secret_and_what_comes_after(node, api):
     done = follow(node, api, "first-secret.md")
-    assert done == ["address", "issuer", "values", "init", "setup", "files", "jwt", "doctor", "start", "probe", "read-phase",
-                    "write-phase", "rewrite", "verify"]
+    assert done == ["address", "issuer", "values", "init", "ca", "setup", "jwt", "own-jwt", "files", "identity", "doctor", "start",
+                    "probe", "read-phase", "write-phase", "rewrite", "verify"]
     stored = api.stored()
     assert len(stored) >= 3
     assert all(raw.startswith(b"k8s:enc:kms:v2:openbao:") for raw in stored.values())
