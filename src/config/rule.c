@@ -243,22 +243,18 @@ check_resource (const char *text)
                                                          : NULL;
 }
 
+/* No other name than "localhost": whoever listens waits for no resolver (observe/web-listen.h). */
 static gboolean
-is_host (const char *host)
+is_listen_host (const char *host)
 {
   gsize length = strlen (host);
+  gboolean in_brackets = length > 2 && host[0] == '[' && host[length - 1] == ']';
+  g_autofree char *number = in_brackets ? g_strndup (host + 1, length - 2) : g_strdup (host);
+  g_autoptr (GInetAddress) address = g_inet_address_new_from_string (number);
 
-  if (length > 2 && host[0] == '[' && host[length - 1] == ']')
-    {
-      g_autofree char *inner = g_strndup (host + 1, length - 2);
-      g_autoptr (GInetAddress) address = g_inet_address_new_from_string (inner);
-
-      return address != NULL && g_inet_address_get_family (address) == G_SOCKET_FAMILY_IPV6;
-    }
-  for (gsize i = 0; i < length; i++)
-    if (!g_ascii_isalnum (host[i]) && strchr (".-_", host[i]) == NULL)
-      return FALSE;
-  return length > 0;
+  if (address == NULL)
+    return strcmp (host, "localhost") == 0;
+  return in_brackets == (g_inet_address_get_family (address) == G_SOCKET_FAMILY_IPV6);
 }
 
 static const char *
@@ -276,8 +272,9 @@ check_listen_address (const char *text)
       return check_absolute_path (text + strlen ("unix:"));
     }
   host = colon != NULL ? g_strndup (text, (gsize)(colon - text)) : NULL;
-  if (host == NULL || !is_host (host) || !g_ascii_string_to_unsigned (colon + 1, 10, 0, G_MAXUINT16, NULL, NULL))
-    return _ ("must be HOST:PORT, unix:/PATH, or empty to switch it off");
+  if (host == NULL || !is_listen_host (host) || !g_ascii_string_to_unsigned (colon + 1, 10, 0, G_MAXUINT16, NULL, NULL))
+    return _ ("must be IP:PORT as in 127.0.0.1:8081, 0.0.0.0:8081 or [::1]:8081, localhost:PORT, unix:/PATH, or "
+              "empty to switch it off; no other name is looked up");
   return NULL;
 }
 
@@ -349,8 +346,8 @@ const ObkConfigRule obk_rule_resource = {
 };
 const ObkConfigRule obk_rule_listen_address = {
   .check = check_listen_address,
-  .text = "`HOST:PORT`, `unix:/PATH`, or empty to switch it off",
-  .pattern = "^(unix:/.*[^/]|.+:[0-9]+)?$",
+  .text = "`IP:PORT` (an IPv6 address in brackets), `localhost:PORT`, `unix:/PATH`, or empty to switch it off",
+  .pattern = "^(unix:/.*[^/]|([0-9.]+|\\[[^\\]]+\\]|localhost):[0-9]+)?$",
 };
 const ObkConfigRule obk_rule_pkcs11_uri = {
   .check = check_pkcs11_uri,

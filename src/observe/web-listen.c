@@ -15,7 +15,7 @@
 
 #define UNIX_PREFIX "unix:"
 #define UNIX_MODE 0666
-#define MAX_SOCKETS 8 /* a name may have more addresses than anybody wants */
+#define LOCALHOST "localhost"
 #define BACKLOG 64
 
 struct _ObkWebListen
@@ -41,32 +41,16 @@ listen_unix (ObkWebListen *listen, const char *path, GError **error)
   return TRUE;
 }
 
-/* Returns: (transfer full) (nullable): the addresses of "HOST:PORT" */
+/* No resolver is asked: it could hold up the main loop. Returns: (transfer full) (nullable): of one address */
 static struct addrinfo *
-look_up (const char *address, GError **error)
+parse (const char *host, const char *port, int *failure)
 {
-  const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
-  const char *colon = strrchr (address, ':');
-  g_autofree char *host = NULL;
+  const struct addrinfo hints
+      = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV };
   struct addrinfo *found = NULL;
-  gsize length = 0;
-  int failure = 0;
 
-  g_return_val_if_fail (colon != NULL, NULL);
-
-  host = g_strndup (address, (gsize)(colon - address));
-  length = strlen (host);
-  if (length > 1 && host[0] == '[')
-    {
-      memmove (host, host + 1, length);
-      host[length - 2] = '\0';
-    }
-  failure = getaddrinfo (host, colon + 1, &hints, &found);
-  if (failure == 0)
-    return found;
-  g_set_error (error, OBK_ERROR, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot listen on \"%s\": %s", address,
-               gai_strerror (failure));
-  return NULL;
+  *failure = getaddrinfo (host, port, &hints, &found);
+  return *failure == 0 ? found : NULL;
 }
 
 /* Returns: the descriptor, or -1 with errno */
@@ -88,7 +72,7 @@ listen_on (const struct addrinfo *at)
   return -1;
 }
 
-/* Whether a name has an address that this machine has not, as "localhost" where there is no IPv6. */
+/* Whether this machine has no such address, as [::1] where there is no IPv6. */
 static gboolean
 is_absent (int failure)
 {
@@ -104,30 +88,60 @@ is_loopback (const struct addrinfo *at)
          && g_inet_address_get_is_loopback (g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (address)));
 }
 
+/* @failure: (inout): errno of the first address that could not be listened on, an absent one only if no other could */
 static gboolean
-listen_inet (ObkWebListen *listen, const char *text, GError **error)
+listen_host (ObkWebListen *listen, const char *host, const char *port, int *failure, GError **error)
 {
-  struct addrinfo *found = look_up (text, error);
-  int failure = 0;
+  int bad = 0;
+  struct addrinfo *at = parse (host, port, &bad);
+  int fd = -1;
 
-  if (found == NULL)
-    return FALSE;
-  for (const struct addrinfo *at = found; at != NULL && listen->fds->len < MAX_SOCKETS; at = at->ai_next)
+  if (at == NULL)
     {
-      int fd = listen_on (at);
-
-      if (fd >= 0)
-        {
-          g_array_append_val (listen->fds, fd);
-          listen->is_public |= !is_loopback (at);
-        }
-      else if (failure == 0 || is_absent (failure))
-        failure = errno;
+      g_set_error (error, OBK_ERROR, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot listen on \"%s\": %s", listen->address,
+                   gai_strerror (bad));
+      return FALSE;
     }
-  freeaddrinfo (found);
+  fd = listen_on (at);
+  if (fd >= 0)
+    {
+      g_array_append_val (listen->fds, fd);
+      listen->is_public |= !is_loopback (at);
+    }
+  else if (*failure == 0 || is_absent (*failure))
+    *failure = errno;
+  freeaddrinfo (at);
+  return TRUE;
+}
+
+static gboolean
+listen_inet (ObkWebListen *listen, GError **error)
+{
+  const char *colon = strrchr (listen->address, ':');
+  g_autofree char *host = NULL;
+  gsize length = 0;
+  int failure = 0;
+  gboolean is_number = FALSE;
+
+  g_return_val_if_fail (colon != NULL, FALSE);
+
+  host = g_strndup (listen->address, (gsize)(colon - listen->address));
+  length = strlen (host);
+  if (length > 1 && host[0] == '[')
+    {
+      memmove (host, host + 1, length);
+      host[length - 2] = '\0';
+    }
+  if (strcmp (host, LOCALHOST) == 0)
+    is_number = listen_host (listen, "127.0.0.1", colon + 1, &failure, error)
+                && listen_host (listen, "::1", colon + 1, &failure, error);
+  else
+    is_number = listen_host (listen, host, colon + 1, &failure, error);
+  if (!is_number)
+    return FALSE;
   if (failure == 0 || (is_absent (failure) && listen->fds->len > 0))
     return TRUE;
-  g_set_error (error, OBK_ERROR, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot listen on \"%s\": %s", text,
+  g_set_error (error, OBK_ERROR, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot listen on \"%s\": %s", listen->address,
                g_strerror (failure));
   return FALSE;
 }
@@ -146,7 +160,7 @@ obk_web_listen_new (const char *address, GError **error)
   if (g_str_has_prefix (address, UNIX_PREFIX))
     ok = listen_unix (listen, address + strlen (UNIX_PREFIX), error);
   else
-    ok = listen_inet (listen, address, error);
+    ok = listen_inet (listen, error);
   return ok ? g_steal_pointer (&listen) : NULL;
 }
 

@@ -10,11 +10,11 @@ typedef struct _ObkWebListen ObkWebListen;
 
 /**
  * obk_web_listen_new:
- * @address: HOST:PORT, where HOST is a name, an IPv4 address or an IPv6 address in brackets, or unix:/PATH
+ * @address: HOST:PORT, where HOST is an IPv4 address, an IPv6 address in brackets or "localhost", or unix:/PATH
  * @error: OBK_ERROR_SOCKET_UNAVAILABLE
  *
- * A name gives a socket for each of its addresses that this machine has; looking it up may take as long as the
- * resolver does, a number takes no time. A Unix socket is for everyone whom its directory lets in.
+ * "localhost" is 127.0.0.1 and [::1], as far as this machine has them, each with a socket. No name is looked up, since
+ * that may take as long as the resolver likes. A Unix socket is for everyone whom its directory lets in.
  */
 ObkWebListen *obk_web_listen_new (const char *address, GError **error);
 void obk_web_listen_free (ObkWebListen *listen);

@@ -34,7 +34,7 @@ typedef struct
 /**
  * obk_web_new:
  * @poller: of the main loop
- * @address: HOST:PORT or unix:/PATH (observe/web-listen.h)
+ * @address: as configured (observe/web-listen.h)
  * @pages: ended by one without a path; outlives the server
  * @error: OBK_ERROR_SOCKET_UNAVAILABLE
  *

@@ -137,7 +137,9 @@ test_accepted (gconstpointer data)
 #define QUOTES "must be a string; put it in quotes"
 #define NOT_URL "must be an https URL"
 #define NOT_CREDENTIAL "must be an absolute path or \"credential:NAME\""
-#define NOT_ADDRESS "must be HOST:PORT, unix:/PATH, or empty to switch it off"
+#define NOT_ADDRESS                                                                                                    \
+  "must be IP:PORT as in 127.0.0.1:8081, 0.0.0.0:8081 or [::1]:8081, localhost:PORT, unix:/PATH, or empty to switch "  \
+  "it off; no other name is looked up"
 
 static const Case refused[] = {
   /* the form of the file */
@@ -268,10 +270,18 @@ static const Case refused[] = {
   { "metrics-no-port", NULL, SERVER, SERVER "  metricsAddress: localhost\n",
     "4:19: server.metricsAddress: " NOT_ADDRESS },
   { "metrics-no-host", NULL, SERVER, SERVER "  metricsAddress: ':80'\n", "4:19: server.metricsAddress: " NOT_ADDRESS },
-  { "metrics-port-high", NULL, SERVER, SERVER "  metricsAddress: a:65536\n",
+  { "metrics-port-high", NULL, SERVER, SERVER "  metricsAddress: 0.0.0.0:65536\n",
     "4:19: server.metricsAddress: " NOT_ADDRESS },
   { "metrics-bare-ipv6", NULL, SERVER, SERVER "  metricsAddress: '::1:80'\n",
     "4:19: server.metricsAddress: " NOT_ADDRESS },
+  { "metrics-name", NULL, SERVER, SERVER "  metricsAddress: node.example:8081\n",
+    "4:19: server.metricsAddress: " NOT_ADDRESS },
+  { "metrics-short-ipv4", NULL, SERVER, SERVER "  metricsAddress: '127.1:80'\n",
+    "4:19: server.metricsAddress: " NOT_ADDRESS },
+  { "metrics-ipv4-in-brackets", NULL, SERVER, SERVER "  metricsAddress: '[127.0.0.1]:80'\n",
+    "4:19: server.metricsAddress: " NOT_ADDRESS },
+  { "health-name", NULL, SERVER, SERVER "  healthAddress: localhost.example:8082\n",
+    "4:18: server.healthAddress: " NOT_ADDRESS },
   { "metrics-unix-relative", NULL, SERVER, SERVER "  metricsAddress: unix:x\n",
     "4:19: server.metricsAddress: must be an absolute path" },
   { "health-is-metrics", NULL, SERVER, SERVER "  healthAddress: 127.0.0.1:8081\n",
@@ -481,6 +491,9 @@ static const Case accepted[] = {
   { "metrics-null", NULL, SERVER, SERVER "  metricsAddress: ~\n", "server.metricsAddress = 127.0.0.1:8081" },
   { "metrics-ipv6", NULL, SERVER, SERVER "  metricsAddress: '[::1]:0'\n  healthAddress: '[::1]:0'\n",
     "server.metricsAddress = [::1]:0" },
+  { "metrics-any", NULL, SERVER, SERVER "  metricsAddress: 0.0.0.0:8081\n", "server.metricsAddress = 0.0.0.0:8081" },
+  { "metrics-localhost", NULL, SERVER, SERVER "  metricsAddress: localhost:8081\n",
+    "server.metricsAddress = localhost:8081" },
   { "metrics-unix", NULL, SERVER, SERVER "  metricsAddress: unix:/run/m.sock\n",
     "server.metricsAddress = unix:/run/m.sock" },
   { "addresses", NULL, "  caCertFile", "  additionalAddresses:\n  - HTTPS://[::1]/prefix/\n  - https://b\n  caCertFile",

@@ -36,7 +36,9 @@ static const char base[] = "configVersion: v1alpha1\n"          /* 1 */
 
 #define NEAR_END "    keyLineageId: l\n"
 #define SERVER "  socketGroup: kms\n"
-#define NOT_ADDRESS "must be HOST:PORT, unix:/PATH, or empty to switch it off"
+#define NOT_ADDRESS                                                                                                    \
+  "must be IP:PORT as in 127.0.0.1:8081, 0.0.0.0:8081 or [::1]:8081, localhost:PORT, unix:/PATH, or empty to switch "  \
+  "it off; no other name is looked up"
 
 static char *
 replace (const char *text, const char *find, const char *with)
@@ -229,20 +231,21 @@ clear_environment (void)
 static void
 test_environment (void)
 {
-  g_autofree char *text = replace (base, SERVER, SERVER "  metricsAddress: a:1\n  healthAddress: b:2\n");
+  g_autofree char *text
+      = replace (base, SERVER, SERVER "  metricsAddress: 127.0.0.1:1\n  healthAddress: 127.0.0.2:2\n");
   g_autofree char *found = NULL;
   g_autoptr (ObkConfig) config = NULL;
 
   clear_environment ();
   g_setenv ("BAO_KMS_PROVIDER_LOGGING_LEVEL", "error", TRUE);
-  g_setenv ("BAO_KMS_PROVIDER_SERVER_METRICSADDRESS", "c:3", TRUE);
-  g_setenv ("BAO_KMS_PROVIDER_SERVER_HEALTH_ADDRESS", "d:4", TRUE);
-  g_setenv ("BAO_KMS_PROVIDER_SERVER_HEALTHADDRESS", "e:5", TRUE);
+  g_setenv ("BAO_KMS_PROVIDER_SERVER_METRICSADDRESS", "127.0.0.3:3", TRUE);
+  g_setenv ("BAO_KMS_PROVIDER_SERVER_HEALTH_ADDRESS", "127.0.0.4:4", TRUE);
+  g_setenv ("BAO_KMS_PROVIDER_SERVER_HEALTHADDRESS", "127.0.0.5:5", TRUE);
   config = parse (text, NULL, &found);
   g_assert_cmpstr (found, ==, "");
   assert_value (config, "logging.level", "error", OBK_ORIGIN_ENVIRONMENT);
-  assert_value (config, "server.metricsAddress", "c:3", OBK_ORIGIN_ENVIRONMENT);
-  assert_value (config, "server.healthAddress", "d:4", OBK_ORIGIN_ENVIRONMENT);
+  assert_value (config, "server.metricsAddress", "127.0.0.3:3", OBK_ORIGIN_ENVIRONMENT);
+  assert_value (config, "server.healthAddress", "127.0.0.4:4", OBK_ORIGIN_ENVIRONMENT);
   g_clear_pointer (&config, obk_config_free);
   g_clear_pointer (&found, g_free);
 
@@ -252,7 +255,7 @@ test_environment (void)
   config = parse (text, NULL, &found);
   g_assert_cmpstr (found, ==, "");
   assert_value (config, "logging.level", "warn", OBK_ORIGIN_ENVIRONMENT);
-  assert_value (config, "server.metricsAddress", "a:1", OBK_ORIGIN_FILE);
+  assert_value (config, "server.metricsAddress", "127.0.0.1:1", OBK_ORIGIN_FILE);
   clear_environment ();
 }
 
@@ -265,12 +268,12 @@ test_flags (void)
 
   clear_environment ();
   g_setenv ("BAO_KMS_PROVIDER_LOG_LEVEL", "warn", TRUE);
-  g_setenv ("BAO_KMS_PROVIDER_SERVER_HEALTH_ADDRESS", "d:4", TRUE);
+  g_setenv ("BAO_KMS_PROVIDER_SERVER_HEALTH_ADDRESS", "127.0.0.4:4", TRUE);
   config = parse (base, &flags, &found);
   g_assert_cmpstr (found, ==, "");
   assert_value (config, "logging.level", "debug", OBK_ORIGIN_FLAG);
   assert_value (config, "server.metricsAddress", "", OBK_ORIGIN_FLAG);
-  assert_value (config, "server.healthAddress", "d:4", OBK_ORIGIN_ENVIRONMENT);
+  assert_value (config, "server.healthAddress", "127.0.0.4:4", OBK_ORIGIN_ENVIRONMENT);
   clear_environment ();
 }
 
