@@ -10,12 +10,27 @@ typedef struct
   ObkWeb *web;   /* (nullable) */
 } Endpoint;
 
+enum
+{
+  METRICS,
+  HEALTH,
+  N_ENDPOINTS
+};
+
+static const struct
+{
+  const char *field;
+  const ObkWebPage *pages;
+} kinds[N_ENDPOINTS] = {
+  [METRICS] = { "server.metricsAddress", obk_vitals_metrics_pages },
+  [HEALTH] = { "server.healthAddress", obk_vitals_health_pages },
+};
+
 struct _ObkEndpoints
 {
   ObkPoller *poller;
   ObkVitals *vitals;
-  Endpoint metrics;
-  Endpoint health;
+  Endpoint all[N_ENDPOINTS];
 };
 
 static void
@@ -24,8 +39,6 @@ endpoint_clear (Endpoint *endpoint)
   g_clear_pointer (&endpoint->web, obk_web_free);
   g_clear_pointer (&endpoint->address, g_free);
 }
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Endpoint, endpoint_clear)
 
 ObkEndpoints *
 obk_endpoints_new (ObkPoller *poller, ObkVitals *vitals)
@@ -45,59 +58,70 @@ obk_endpoints_free (ObkEndpoints *endpoints)
 {
   if (endpoints == NULL)
     return;
-  endpoint_clear (&endpoints->metrics);
-  endpoint_clear (&endpoints->health);
+  for (gsize i = 0; i < N_ENDPOINTS; i++)
+    endpoint_clear (&endpoints->all[i]);
   g_free (endpoints);
 }
 
-/* @next: (out): what is to take the place of @now; without an address when it can stay */
-static gboolean
-open_next (const ObkEndpoints *endpoints, const Endpoint *now, const char *address, const ObkWebPage *pages,
-           Endpoint *next, GError **error)
+/* The two may have changed places. Returns: (nullable): what serves at the address of @kind already */
+static Endpoint *
+find (ObkEndpoints *endpoints, const char *const addresses[N_ENDPOINTS], gsize kind)
 {
-  if (g_strcmp0 (now->address, address) == 0)
-    return TRUE;
-  if (*address != '\0')
-    {
-      next->web = obk_web_new (endpoints->poller, address, pages, endpoints->vitals, error);
-      if (next->web == NULL)
-        return FALSE;
-    }
-  next->address = g_strdup (address);
-  return TRUE;
+  Endpoint *own = &endpoints->all[kind];
+  Endpoint *other = &endpoints->all[N_ENDPOINTS - 1 - kind];
+
+  if (g_strcmp0 (own->address, addresses[kind]) == 0)
+    return own;
+  /* Equal ones are of port 0: those stay where they are. */
+  if (g_strcmp0 (other->address, addresses[kind]) == 0 && strcmp (addresses[METRICS], addresses[HEALTH]) != 0)
+    return other;
+  return NULL;
 }
 
-static void
-take_place (Endpoint *now, Endpoint *next)
+static gboolean
+open_new (ObkEndpoints *endpoints, const char *const addresses[N_ENDPOINTS], ObkWeb *opened[N_ENDPOINTS],
+          GError **error)
 {
-  if (next->address == NULL)
-    return;
-  endpoint_clear (now);
-  *now = *next;
-  *next = (Endpoint){ NULL, NULL };
+  for (gsize i = 0; i < N_ENDPOINTS; i++)
+    {
+      if (*addresses[i] == '\0' || find (endpoints, addresses, i) != NULL)
+        continue;
+      opened[i] = obk_web_new (endpoints->poller, addresses[i], kinds[i].pages, endpoints->vitals, error);
+      if (opened[i] != NULL)
+        continue;
+      g_prefix_error (error, "%s: ", kinds[i].field);
+      for (gsize j = 0; j < i; j++)
+        g_clear_pointer (&opened[j], obk_web_free);
+      return FALSE;
+    }
+  return TRUE;
 }
 
 gboolean
 obk_endpoints_use (ObkEndpoints *endpoints, const ObkConfig *config, GError **error)
 {
-  g_auto (Endpoint) metrics = { NULL, NULL };
-  g_auto (Endpoint) health = { NULL, NULL };
+  const char *addresses[N_ENDPOINTS];
+  ObkWeb *webs[N_ENDPOINTS] = { NULL };
 
   g_return_val_if_fail (endpoints != NULL && config != NULL, FALSE);
 
-  if (!open_next (endpoints, &endpoints->metrics, config->server.metrics_address, obk_vitals_metrics_pages, &metrics,
-                  error))
+  addresses[METRICS] = config->server.metrics_address;
+  addresses[HEALTH] = config->server.health_address;
+  if (!open_new (endpoints, addresses, webs, error))
+    return FALSE;
+  for (gsize i = 0; i < N_ENDPOINTS; i++)
     {
-      g_prefix_error (error, "server.metricsAddress: ");
-      return FALSE;
+      Endpoint *now = find (endpoints, addresses, i);
+
+      if (webs[i] == NULL && now != NULL)
+        webs[i] = g_steal_pointer (&now->web);
     }
-  if (!open_next (endpoints, &endpoints->health, config->server.health_address, obk_vitals_health_pages, &health,
-                  error))
+  for (gsize i = 0; i < N_ENDPOINTS; i++)
     {
-      g_prefix_error (error, "server.healthAddress: ");
-      return FALSE;
+      endpoint_clear (&endpoints->all[i]);
+      endpoints->all[i] = (Endpoint){ g_strdup (addresses[i]), webs[i] };
+      if (webs[i] != NULL)
+        obk_web_set_pages (webs[i], kinds[i].pages);
     }
-  take_place (&endpoints->metrics, &metrics);
-  take_place (&endpoints->health, &health);
   return TRUE;
 }

@@ -19,7 +19,8 @@ void obk_endpoints_free (ObkEndpoints *endpoints);
  * @config: server.metricsAddress and server.healthAddress; an empty one switches it off
  * @error: OBK_ERROR_SOCKET_UNAVAILABLE: an address cannot be listened on; everything is as it was then
  *
- * Opens what is new before it closes what is old; an address that stays is left alone.
+ * Opens what is new before it closes what is old; an address that stays is left alone, also when it is the other one's
+ * now: the two may change places.
  */
 gboolean obk_endpoints_use (ObkEndpoints *endpoints, const ObkConfig *config, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

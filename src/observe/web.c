@@ -279,6 +279,17 @@ obk_web_new (ObkPoller *poller, const char *address, const ObkWebPage *pages, gp
 }
 
 void
+obk_web_set_pages (ObkWeb *web, const ObkWebPage *pages)
+{
+  g_return_if_fail (web != NULL && pages != NULL);
+
+  if (web->pages == pages)
+    return;
+  web->pages = pages;
+  log_listening (web);
+}
+
+void
 obk_web_free (ObkWeb *web)
 {
   if (web == NULL)

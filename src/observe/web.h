@@ -44,6 +44,8 @@ typedef struct
  */
 ObkWeb *obk_web_new (ObkPoller *poller, const char *address, const ObkWebPage *pages, gpointer user_data,
                      GError **error);
+/* Serves other pages from now on, at the same address; likewise. */
+void obk_web_set_pages (ObkWeb *web, const ObkWebPage *pages);
 void obk_web_free (ObkWeb *web); /* not while a page is made */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkWeb, obk_web_free)

@@ -665,6 +665,28 @@ def test_the_metric_of_the_last_success(make_provider, tenant):
     works(provider)
 
 
+def test_metrics_and_health_change_places(make_provider, tenant):
+    first, second = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    third = free_port()
+    ports = [int(address.split(":")[1]) for address in (first, second)]
+    provider = make_provider(tenant, **{"server.metricsAddress": first, "server.healthAddress": second})
+    provider.start(wait="healthy")
+
+    def change(metrics, health):
+        addresses = {"server.metricsAddress": metrics, "server.healthAddress": health}
+        assert reload(provider, **addresses)["status"] == "ok"
+    change(second, first)
+    assert "openbao_kms_" in fetch(ports[1], "/metrics") and fetch(ports[1], "/ready") is None
+    assert "conditions" in fetch(ports[0], "/ready") and fetch(ports[0], "/metrics") is None
+    change(f"127.0.0.1:{third}", second)  # one moves on, the other takes its place
+    assert "openbao_kms_" in fetch(third, "/metrics") and "conditions" in fetch(ports[1], "/ready")
+    assert fetch(ports[0], "/ready") is None
+    change("", f"127.0.0.1:{third}")
+    assert "conditions" in fetch(third, "/ready") and fetch(third, "/metrics") is None
+    assert fetch(ports[1], "/ready") is None
+    works(provider)
+
+
 def test_many_signals_at_once(provider):
     for _ in range(20):
         provider.process.signal(signal.SIGHUP)

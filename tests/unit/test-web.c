@@ -346,6 +346,17 @@ test_localhost (Fixture *f, gconstpointer data)
 }
 
 static void
+test_other_pages (Fixture *f, gconstpointer data)
+{
+  static const ObkWebPage others[] = { { "/other", make_page }, { NULL, NULL } };
+
+  expect_web (f, "127.0.0.1:0");
+  obk_web_set_pages (f->web, others);
+  expect (f, "GET /other HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 200 ", "here it is\n");
+  expect (f, "GET /page HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 404 ", "no such page\n");
+}
+
+static void
 test_public_is_warned_of (Fixture *f, gconstpointer data)
 {
   expect_web (f, "0.0.0.0:0");
@@ -393,6 +404,7 @@ main (int argc, char **argv)
   TEST ("/web/unix", test_unix);
   TEST ("/web/freed-in-use", test_freed_in_use);
   TEST ("/web/localhost", test_localhost);
+  TEST ("/web/other-pages", test_other_pages);
   TEST ("/web/public-is-warned-of", test_public_is_warned_of);
   TEST ("/web/refusals", test_refusals);
   return g_test_run ();
