@@ -3,6 +3,7 @@
 #include "cli/installation.h"
 
 #include "base/names.h"
+#include "config/field.h"
 #include "config/yaml-text.h"
 
 #include <string.h>
@@ -27,13 +28,13 @@ covers (const Mount *mount, const char *directory)
   return strncmp (mount->directory, directory, length) == 0 && (directory[length] == '/' || directory[length] == '\0');
 }
 
-/* The directory of @file: never the file itself, which is replaced by another one. Nothing for an empty path. */
+/* The directory of @file: never the file itself, which is replaced by another one. */
 static void
 add_mount (GArray *mounts, const char *file, gboolean writable)
 {
   g_autofree char *directory = g_path_get_dirname (file);
   Mount mount = { .writable = writable };
-  gboolean covered = file[0] == '\0';
+  gboolean covered = FALSE;
 
   for (guint i = 0; i < mounts->len && !covered; i++)
     {
@@ -52,16 +53,13 @@ add_mount (GArray *mounts, const char *file, gboolean writable)
 static GArray *
 list_mounts (const ObkConfig *values)
 {
+  g_autoptr (GPtrArray) files = obk_config_read_files (values);
   GArray *mounts = g_array_new (FALSE, FALSE, sizeof (Mount));
 
   g_array_set_clear_func (mounts, clear_mount);
   add_mount (mounts, OBK_DEFAULT_CONFIG, FALSE);
-  add_mount (mounts, values->openbao.ca_cert_file, FALSE);
-  add_mount (mounts, values->auth.jwt.jwt_file, FALSE);
-  add_mount (mounts, values->auth.jwt.oauth2.client_secret_file, FALSE);
-  add_mount (mounts, values->auth.jwt.oauth2.ca_cert_file, FALSE);
-  add_mount (mounts, values->auth.cert.pkcs11.certificate_file, FALSE);
-  add_mount (mounts, values->auth.cert.pkcs11.pin_file, FALSE);
+  for (guint i = 0; i < files->len; i++)
+    add_mount (mounts, files->pdata[i], FALSE);
   add_mount (mounts, values->state.path, TRUE);
   add_mount (mounts, values->server.socket_path, TRUE);
   return mounts;

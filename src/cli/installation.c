@@ -9,6 +9,7 @@
 #include "cli/policy.h"
 #include "cli/scope.h"
 #include "config-build.h"
+#include "config/field.h"
 #include "config/yaml-text.h"
 #include "init-files.h"
 
@@ -166,19 +167,14 @@ describe (const ObkInstallation *installation, const GPtrArray *files)
 static gboolean
 check_paths (const ObkInstallation *installation, GError **error)
 {
-  const ObkConfig *values = installation->values;
-  const char *const paths[] = { values->openbao.ca_cert_file,
-                                values->auth.jwt.jwt_file,
-                                values->auth.jwt.oauth2.client_secret_file,
-                                values->auth.jwt.oauth2.ca_cert_file,
-                                values->auth.cert.pkcs11.certificate_file,
-                                values->auth.cert.pkcs11.pin_file };
+  g_autoptr (GPtrArray) files = obk_config_read_files (installation->values);
 
-  for (gsize i = 0; i < G_N_ELEMENTS (paths) && installation->model == OBK_MODEL_STATIC_POD; i++)
-    if (g_str_has_prefix (paths[i], "credential:"))
+  for (guint i = 0; i < files->len && installation->model == OBK_MODEL_STATIC_POD; i++)
+    if (g_str_has_prefix (files->pdata[i], "credential:"))
       {
         g_set_error (error, OBK_ERROR, OBK_ERROR_CONFIG_INVALID,
-                     _ ("\"%s\" is systemd's, which a static pod does not have: name a file"), paths[i]);
+                     _ ("\"%s\" is systemd's, which a static pod does not have: name a file"),
+                     (const char *)files->pdata[i]);
         return FALSE;
       }
   return TRUE;

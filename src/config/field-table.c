@@ -9,6 +9,7 @@
 #define AT(member) .offset = offsetof (ObkConfig, member)
 
 #define STRING(at) .type = OBK_TYPE_STRING, AT (at)
+#define READ_FILE(at) STRING (at), .rule = &obk_rule_credential, .is_read_file = TRUE
 #define STRINGS(at) .type = OBK_TYPE_STRINGS, AT (at)
 #define INTEGER(at, least, most) .type = OBK_TYPE_INTEGER, AT (at), .min = (least), .max = (most)
 #define BOOLEAN(at) .type = OBK_TYPE_BOOLEAN, AT (at)
@@ -64,8 +65,8 @@ const ObkConfigField obk_config_fields[] = {
     .max = 8, .note = "none twice", .help = "Other nodes of the same OpenBao cluster, tried in this order." },
   { "openbao.namespace", FIXED, STRING (openbao.namespace), .rule = &obk_rule_namespace,
     .help = "OpenBao namespace of the Transit mount and the login." },
-  { "openbao.caCertFile", PROVED, STRING (openbao.ca_cert_file), .required = OBK_REQUIRED_ALWAYS,
-    .rule = &obk_rule_credential, .suggested = OBK_DEFAULT_CA_FILE,
+  { "openbao.caCertFile", PROVED, READ_FILE (openbao.ca_cert_file), .required = OBK_REQUIRED_ALWAYS,
+    .suggested = OBK_DEFAULT_CA_FILE,
     .help
     = "PEM file of the certificate authorities that OpenBao's certificate may come from; nothing else is trusted." },
   { "openbao.tlsServerName", PROVED, STRING (openbao.tls_server_name), .required = OBK_REQUIRED_ALWAYS,
@@ -91,9 +92,8 @@ const ObkConfigField obk_config_fields[] = {
     .rule = &obk_rule_mount_path, .suggested = "auth/jwt", .help = "Path of the JWT auth method, as `auth/jwt`." },
   { "auth.jwt.role", PROVED, STRING (auth.jwt.role), .required = OBK_REQUIRED_JWT, .rule = &obk_rule_identifier,
     .suggested = OBK_PROGRAM, .help = "Role to log in with." },
-  { "auth.jwt.jwtFile", PROVED, STRING (auth.jwt.jwt_file), .required = OBK_REQUIRED_JWT_FILE,
-    .rule = &obk_rule_credential, .suggested = OBK_DEFAULT_JWT_FILE,
-    .help = "File with the JWT; read anew for each login." },
+  { "auth.jwt.jwtFile", PROVED, READ_FILE (auth.jwt.jwt_file), .required = OBK_REQUIRED_JWT_FILE,
+    .suggested = OBK_DEFAULT_JWT_FILE, .help = "File with the JWT; read anew for each login." },
   { "auth.jwt.minRemainingTtl", PROVED, DURATION (auth.jwt.min_remaining_ttl_us, POSITIVE), .preset = "2m",
     .help = "A JWT that expires sooner is not sent." },
   { "auth.jwt.clockSkewLeeway", PROVED, DURATION (auth.jwt.clock_skew_leeway_us, ANY), .preset = "30s",
@@ -112,10 +112,9 @@ const ObkConfigField obk_config_fields[] = {
     .rule = &obk_rule_identifier, .help = "Client identifier at the token endpoint." },
   { "auth.jwt.oauth2.authMethod", PROVED, CHOICE (auth.jwt.oauth2.auth_method, oauth2_methods),
     .preset = "client_secret_basic", .help = "How the client secret is sent." },
-  { "auth.jwt.oauth2.clientSecretFile", PROVED, STRING (auth.jwt.oauth2.client_secret_file),
-    .required = OBK_REQUIRED_JWT_OAUTH2, .rule = &obk_rule_credential,
-    .help = "File with the client secret; read anew each time." },
-  { "auth.jwt.oauth2.caCertFile", PROVED, STRING (auth.jwt.oauth2.ca_cert_file), .rule = &obk_rule_credential,
+  { "auth.jwt.oauth2.clientSecretFile", PROVED, READ_FILE (auth.jwt.oauth2.client_secret_file),
+    .required = OBK_REQUIRED_JWT_OAUTH2, .help = "File with the client secret; read anew each time." },
+  { "auth.jwt.oauth2.caCertFile", PROVED, READ_FILE (auth.jwt.oauth2.ca_cert_file),
     .help
     = "PEM file of the authorities that the token endpoint's certificate may come from; the system's without it." },
   { "auth.jwt.oauth2.scopes", PROVED, STRINGS (auth.jwt.oauth2.scopes), .rule = &obk_rule_identifier, .max = 64,
@@ -135,8 +134,8 @@ const ObkConfigField obk_config_fields[] = {
     .help = "How far in the future a certificate's validity may begin." },
   { "auth.cert.source", PROVED, STRING (auth.cert.source), .required = OBK_REQUIRED_CERT, .choices = cert_sources,
     .help = "Where the private key is." },
-  { "auth.cert.pkcs11.certificateFile", PROVED, STRING (auth.cert.pkcs11.certificate_file),
-    .required = OBK_REQUIRED_CERT_NO_URI, .rule = &obk_rule_credential,
+  { "auth.cert.pkcs11.certificateFile", PROVED, READ_FILE (auth.cert.pkcs11.certificate_file),
+    .required = OBK_REQUIRED_CERT_NO_URI,
     .help = "PEM file of the certificate and its chain; with `uri` the token's own is used when this is not given." },
   { "auth.cert.pkcs11.modulePath", PROVED, STRING (auth.cert.pkcs11.module_path), .required = OBK_REQUIRED_CERT_NO_URI,
     .rule = &obk_rule_absolute_path, .note = "not with `uri`", .help = "PKCS#11 module." },
@@ -144,8 +143,8 @@ const ObkConfigField obk_config_fields[] = {
     .rule = &obk_rule_printable, .note = "not with `uri`", .help = "Label of the token." },
   { "auth.cert.pkcs11.keyLabel", PROVED, STRING (auth.cert.pkcs11.key_label), .required = OBK_REQUIRED_CERT_NO_URI,
     .rule = &obk_rule_printable, .note = "not with `uri`", .help = "Label of the private key." },
-  { "auth.cert.pkcs11.pinFile", PROVED, STRING (auth.cert.pkcs11.pin_file), .required = OBK_REQUIRED_CERT_NO_URI,
-    .rule = &obk_rule_credential, .note = "not with a `uri` that has `pin-source`", .help = "File with the PIN." },
+  { "auth.cert.pkcs11.pinFile", PROVED, READ_FILE (auth.cert.pkcs11.pin_file), .required = OBK_REQUIRED_CERT_NO_URI,
+    .note = "not with a `uri` that has `pin-source`", .help = "File with the PIN." },
   { "auth.cert.pkcs11.uri", PROVED, STRING (auth.cert.pkcs11.uri), .rule = &obk_rule_pkcs11_uri,
     .help = "PKCS#11 URI of the key, in place of module, labels and PIN file." },
   { "auth.cert.pkcs11.maxSessions", PROVED, INTEGER (auth.cert.pkcs11.max_sessions, 2, G_MAXINT32),

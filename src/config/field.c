@@ -40,6 +40,21 @@ obk_config_field_origin (const ObkConfigField *field, const ObkConfig *config)
   return (ObkOrigin)config->origins[obk_config_field_row (field)];
 }
 
+GPtrArray *
+obk_config_read_files (const ObkConfig *config)
+{
+  GPtrArray *files = g_ptr_array_new ();
+
+  for (gsize i = 0; i < obk_config_n_fields (); i++)
+    {
+      const ObkConfigField *field = &obk_config_fields[i];
+
+      if (field->is_read_file && *obk_value_string (field, config) != '\0')
+        g_ptr_array_add (files, (gpointer)obk_value_string (field, config));
+    }
+  return files;
+}
+
 const char *
 obk_reload_name (ObkReload reload)
 {

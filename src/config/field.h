@@ -64,6 +64,7 @@ typedef struct
   ObkReload reload;
   const ObkConfigRule *rule;  /* (nullable): of a string, or of each of a list's */
   const char *const *choices; /* (nullable): %NULL-ended; of a choice, or of a string that is one */
+  gboolean is_read_file;      /* a string that names a file to read, or a credential of systemd's */
   gint64 min, max;            /* an integer; a duration in microseconds; how many a list may hold; max 0: no limit */
   const char *suggested;      /* (nullable): in a values file, the default of a field that has none */
   const char *note;           /* (nullable): a rule that goes beyond the field itself */
@@ -80,6 +81,14 @@ gsize obk_config_n_fields_of_values (void);
 const ObkConfigField *obk_config_field_find (const char *name);
 gsize obk_config_field_row (const ObkConfigField *field);
 ObkOrigin obk_config_field_origin (const ObkConfigField *field, const ObkConfig *config);
+
+/**
+ * obk_config_read_files:
+ *
+ * Returns: (transfer container) (element-type utf8): all files that @config names to be read, by path or as
+ * "credential:NAME"; @config's own. State and socket are not among them, they are written; a PKCS#11 module is code.
+ */
+GPtrArray *obk_config_read_files (const ObkConfig *config);
 
 /* Returns: "at-once", "when-proved", "refused" */
 const char *obk_reload_name (ObkReload reload);

@@ -271,6 +271,14 @@ list_text (const ObkConfigField *field, const ObkConfig *config)
   return g_strdup_printf ("[%s]", joined);
 }
 
+const char *
+obk_value_string (const ObkConfigField *field, const ObkConfig *config)
+{
+  g_return_val_if_fail (field->type == OBK_TYPE_STRING, NULL);
+
+  return *(char *const *)place (field, config);
+}
+
 char *
 obk_value_to_text (const ObkConfigField *field, const ObkConfig *config)
 {

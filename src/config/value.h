@@ -27,6 +27,8 @@ gboolean obk_config_type_is_list (ObkConfigType type);
 void obk_value_init (const ObkConfigField *field, ObkConfig *config);
 void obk_value_clear (const ObkConfigField *field, ObkConfig *config);
 
+/* @field: a string. Returns: (transfer none): it */
+const char *obk_value_string (const ObkConfigField *field, const ObkConfig *config);
 /* Returns: (transfer full): as it would be written in the file; a list as "[a, b]" */
 char *obk_value_to_text (const ObkConfigField *field, const ObkConfig *config);
 /* Returns: (transfer full): the texts of a list's items */

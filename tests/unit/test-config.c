@@ -70,6 +70,18 @@ parse (const char *text, const ObkConfigFlags *flags, char **found)
   return config;
 }
 
+/* @paths: of the files that are read, with spaces */
+static void
+assert_read_files (const ObkConfig *config, const char *paths)
+{
+  g_autoptr (GPtrArray) files = obk_config_read_files (config);
+  g_autofree char *joined = NULL;
+
+  g_ptr_array_add (files, NULL);
+  joined = g_strjoinv (" ", (GStrv)files->pdata);
+  g_assert_cmpstr (joined, ==, paths);
+}
+
 static void
 assert_value (const ObkConfig *config, const char *name, const char *value, ObkOrigin origin)
 {
@@ -107,6 +119,7 @@ test_values (void)
   g_assert_cmpuint (config->rotation.stable_observation_count, ==, 3);
   assert_value (config, "server.socketGroup", "kms", OBK_ORIGIN_FILE);
   assert_value (config, "server.socketPath", "/run/openbao-kms/kms.sock", OBK_ORIGIN_DEFAULT);
+  assert_read_files (config, "/ca.pem /identity.jwt");
 }
 
 /* Every field once, in JSON, which is YAML too. */
@@ -130,9 +143,9 @@ test_json (void)
         "   \"authMethod\": \"client_secret_post\", \"clientSecretFile\": \"/s\", \"caCertFile\": \"/c\",\n"
         "   \"scopes\": [\"s\"], \"audience\": \"a\", \"resources\": [\"urn:r\"]}},\n"
         " \"cert\": {\"mountPath\": \"c\", \"name\": \"n\", \"minRemainingTtl\": \"1s\", \"clockSkewLeeway\": \"0s\",\n"
-        "  \"source\": \"pkcs11\", \"pkcs11\": {\"certificateFile\": \"/c\", \"modulePath\": \"/m\", \"tokenLabel\": "
+        "  \"source\": \"pkcs11\", \"pkcs11\": {\"certificateFile\": \"/f\", \"modulePath\": \"/m\", \"tokenLabel\": "
         "\"t\",\n"
-        "   \"keyLabel\": \"k\", \"pinFile\": \"/p\", \"uri\": \"\", \"maxSessions\": 2}}},\n"
+        "   \"keyLabel\": \"k\", \"pinFile\": \"credential:p\", \"uri\": \"\", \"maxSessions\": 2}}},\n"
         "\"transit\": {\"mountPath\": \"m\", \"keyName\": \"k\", \"keyIdScope\": {\"providerName\": \"p\",\n"
         "  \"clusterId\": \"c\", \"transitMountId\": \"t\", \"keyLineageId\": \"l\"}},\n"
         "\"bootstrap\": {\"graceTimeout\": \"0s\", \"retryInterval\": \"1s\"},\n"
@@ -162,6 +175,7 @@ test_json (void)
   g_assert_cmpint (config->logging.format, ==, OBK_LOG_FORMAT_JOURNAL);
   g_assert_true (config->logging.debug_correlation.enabled);
   g_assert_false (config->rotation.reject_version_rollback);
+  assert_read_files (config, "/a /j /s /c /f credential:p");
 }
 
 /* What the rest of config/ takes for granted about the table */
@@ -182,6 +196,7 @@ test_table (void)
       g_assert_true (g_hash_table_add (names, (gpointer)field->name));
       g_assert_true (g_hash_table_add (offsets, GSIZE_TO_POINTER (field->offset)));
       g_assert_true (field->preset == NULL || field->required == OBK_REQUIRED_NEVER);
+      g_assert_cmpint (field->is_read_file, ==, g_str_has_suffix (field->name, "File"));
       g_assert_true ((field->type == OBK_TYPE_CHOICE) <= (field->choices != NULL && field->preset != NULL));
       g_assert_true ((field->type == OBK_TYPE_STRING) <= ((field->rule != NULL) != (field->choices != NULL)));
       g_assert_true ((field->type == OBK_TYPE_STRINGS) <= (field->rule != NULL && field->max > 0));

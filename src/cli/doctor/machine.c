@@ -3,6 +3,7 @@
 #include "cli/doctor/doctor.h"
 #include "cli/doctor/label.h"
 #include "cli/doctor/unit.h"
+#include "config/field.h"
 
 #include <glib/gi18n.h>
 
@@ -61,11 +62,12 @@ obk_doctor_selinux (ObkDoctor *doctor, ObkCheckReport *report)
   const ObkConfig *config = doctor->config;
   g_autofree char *state = g_path_get_dirname (config->state.path);
   g_autofree char *socket = g_path_get_dirname (config->server.socket_path);
+  g_autoptr (GPtrArray) files = obk_config_read_files (config);
   g_autoptr (GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
 
   add_path (paths, obk_config_path (doctor->options.config_path));
-  add_path (paths, config->openbao.ca_cert_file);
-  add_path (paths, config->auth.jwt.jwt_file);
+  for (guint i = 0; i < files->len; i++)
+    add_path (paths, files->pdata[i]);
   add_path (paths, state);
   add_path (paths, config->state.path);
   add_path (paths, socket);
