@@ -61,5 +61,5 @@ field_default_text (const ObkConfigField *field)
     return g_strdup ("none");
   if (field->required == OBK_REQUIRED_ALWAYS)
     return g_strdup ("required");
-  return g_strdup_printf ("required %s", obk_condition_get (field->required)->text);
+  return g_strdup_printf ("required %s", obk_field_condition_get (field->required)->text);
 }

@@ -4,8 +4,8 @@
 
 Each file says its licence in the first lines; no white space at the end of a line, a newline at the end of the file.
 A .c file has at most 600 lines, names its own header first, then project headers, then those of libraries, and leaves
-the process's end to main.c. Where a comment names the contract (spec PAGE.md, "Title"), docs/spec has it. Prints one
-line a fault; exits 1 if there is one.
+the process's end to main.c. No two types of src/ have one name. Where a comment names the contract (spec PAGE.md,
+"Title"), docs/spec has it. Prints one line a fault; exits 1 if there is one.
 """
 
 import pathlib
@@ -17,6 +17,7 @@ WITHOUT_LICENCE = {".json", ".svg", ".txt", ".ini", ".jwt", ".pem", ".md", ""}
 ALLOWED = {("src/base/secret-pool.c", "g_error")}  # no memory left, as in g_malloc()
 INCLUDE = re.compile(r'^#include\s+("[^"]+"|<[^>]+>)')
 SPEC = re.compile(r'\bspec ([a-z0-9-]+\.md)(?:,? "([^"]+)")?')
+TYPE = re.compile(r"^\} (Obk\w+);")
 ENDS = re.compile(r"\b(g_error|abort|exit|_exit|g_abort)\s*\(")
 def code_of(text):
     """Without comments and strings, line by line."""
@@ -51,6 +52,20 @@ def faults_of_references(text):
                 yield number, f'docs/spec has no {page}' + (f', "{title}"' if title else "")
 
 
+def faults_of_types(paths):
+    """A type that has the name of another one: no file can include both, and no debugger tells them apart."""
+    seen = {}
+    for path in paths:
+        if path.parts[0] != "src" or path.suffix not in {".c", ".h"}:
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            match = TYPE.match(line)
+            if match and match.group(1) in seen:
+                yield path, number, f"{match.group(1)} is a type of {seen[match.group(1)]} already"
+            elif match:
+                seen[match.group(1)] = path
+
+
 def faults_of(path):
     text = path.read_text(encoding="utf-8")
     if path.suffix not in WITHOUT_LICENCE and "SPDX-License-Identifier: Apache-2.0" not in text[:300]:
@@ -68,12 +83,12 @@ def faults_of(path):
 
 
 def main(names):
-    found = False
-    for name in names:
-        for number, fault in faults_of(pathlib.Path(name)):
-            print(f"{name}:{number}: {fault}")
-            found = True
-    return 1 if found else 0
+    paths = [pathlib.Path(name) for name in names]
+    faults = [(path, *fault) for path in paths for fault in faults_of(path)]
+    faults += faults_of_types(paths)
+    for path, number, fault in faults:
+        print(f"{path}:{number}: {fault}")
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

@@ -12,20 +12,20 @@ SCRIPT = pathlib.Path(__file__).with_name("check-sources.py").resolve()
 SPDX = "/* SPDX-License-Identifier: Apache-2.0 */\n"
 
 
-def check(name, text, **others):
-    """The exit code for one file, in a tree where the others are, and what was printed."""
+def check(name, text, *also, **others):
+    """The exit code for one file and those named also, in a tree where the others are, and what was printed."""
     with tempfile.TemporaryDirectory() as root:
         for each, content in {name: text, **others}.items():
             path = pathlib.Path(root, each)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
-        done = subprocess.run([sys.executable, SCRIPT, name], cwd=root, capture_output=True, text=True, check=False)
+        done = subprocess.run([sys.executable, SCRIPT, *also, name], cwd=root, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout
 
 
 class CheckSources(unittest.TestCase):
-    def assert_refused(self, name, text, words, **others):
-        code, out = check(name, text, **others)
+    def assert_refused(self, name, text, words, *also, **others):
+        code, out = check(name, text, *also, **others)
         self.assertEqual(code, 1)
         self.assertIn(words, out)
         self.assertEqual(out.count("\n"), 1, out)
@@ -63,6 +63,13 @@ class CheckSources(unittest.TestCase):
     def test_end_of_process(self):
         for call in ("exit (1)", "abort ()", 'g_error ("x")', "_exit(1)"):
             self.assert_refused("src/a/b.c", f"{SPDX}void f (void) {{ {call}; }}\n", "outside main.c")
+
+    def test_two_types_of_one_name(self):
+        struct = f"{SPDX}typedef struct\n{{\n  int a;\n}} ObkA;\n"
+        enum = f"{SPDX}typedef enum\n{{\n  OBK_A\n}} ObkA;\n"
+        self.assert_refused("src/b.h", enum, "b.h:5: ObkA is a type of src/a.h already", "src/a.h", **{"src/a.h": struct})
+        self.assertEqual(check("src/b.h", enum.replace("ObkA", "ObkB"), "src/a.h", **{"src/a.h": struct}), (0, ""))
+        self.assertEqual(check("tests/b.h", enum, "src/a.h", **{"src/a.h": struct}), (0, ""))
 
 
 if __name__ == "__main__":

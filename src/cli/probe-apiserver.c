@@ -370,7 +370,7 @@ report_all (const Subject *subject, ObkCheckPeer *peer, gboolean as_json)
           (step == STEP_PROCESS ? check_process : check_selinux) (subject, report);
         }
       g_ptr_array_add (reports, report);
-      passed = passed && obk_check_report_verdict (report) != OBK_VERDICT_FAIL;
+      passed = passed && obk_check_report_result (report) != OBK_CHECK_FAIL;
       text = obk_doctor_report_text (step_ids[step], report, &style);
       if (!as_json)
         fputs (text, stdout);

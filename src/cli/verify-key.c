@@ -156,10 +156,10 @@ static gboolean
 has_passed (const Result *result)
 {
   for (guint i = 0; i < result->reports->len; i++)
-    if (obk_check_report_verdict (g_ptr_array_index (result->reports, i)) == OBK_VERDICT_FAIL)
+    if (obk_check_report_result (g_ptr_array_index (result->reports, i)) == OBK_CHECK_FAIL)
       return FALSE;
   for (guint i = 0; i < result->versions->len; i++)
-    if (obk_check_report_verdict (g_array_index (result->versions, Version, i).report) == OBK_VERDICT_FAIL)
+    if (obk_check_report_result (g_array_index (result->versions, Version, i).report) == OBK_CHECK_FAIL)
       return FALSE;
   return TRUE;
 }
@@ -210,7 +210,7 @@ print_json (const Result *result)
       obk_canonical_json_int (json, "version", version->version);
       obk_canonical_json_string (json, "state", obk_snapshot_state_name (version->state));
       obk_canonical_json_string (json, "createdAt", created);
-      obk_canonical_json_string (json, "result", obk_verdict_name (finding->verdict));
+      obk_canonical_json_string (json, "result", obk_check_result_name (finding->result));
       obk_canonical_json_string (json, "text", finding->text);
       obk_canonical_json_end_object (json);
     }

@@ -29,7 +29,7 @@ usable (const ObkDraft *draft, const char *name)
 static gboolean
 condition_is_known (const ObkDraft *draft, ObkRequired required)
 {
-  const ObkCondition *condition = obk_condition_get (required);
+  const ObkFieldCondition *condition = obk_field_condition_get (required);
 
   for (gsize i = 0; i < G_N_ELEMENTS (condition->all); i++)
     if (condition->all[i].name != NULL && !usable (draft, condition->all[i].name))
@@ -43,10 +43,10 @@ check_required (ObkDraft *draft)
   for (gsize i = 0; i < draft->n_rows; i++)
     {
       const ObkConfigField *field = &obk_config_fields[i];
-      const char *condition = obk_condition_get (field->required)->text;
+      const char *condition = obk_field_condition_get (field->required)->text;
 
       if (draft->rows[i].state == OBK_DRAFT_INVALID || !condition_is_known (draft, field->required)
-          || !obk_condition_holds (field->required, draft->config) || !obk_value_is_empty (field, draft->config))
+          || !obk_field_condition_holds (field->required, draft->config) || !obk_value_is_empty (field, draft->config))
         continue;
       if (condition[0] != '\0')
         obk_draft_complain (draft, field->name, _ ("is missing; it is required %s"), condition);

@@ -56,7 +56,7 @@ suggest (ObkDraft *draft)
       g_autofree char *problem = NULL;
 
       if (field->suggested == NULL || draft->rows[i].state != OBK_DRAFT_UNSET
-          || !obk_condition_holds (field->required, draft->config))
+          || !obk_field_condition_holds (field->required, draft->config))
         continue;
       problem = obk_value_set (field, draft->config, field->suggested);
       draft->config->origins[i] = OBK_ORIGIN_FILE; /* it goes into the configuration as if it had been written */

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static const ObkCondition conditions[OBK_REQUIRED_LAST] = {
+static const ObkFieldCondition conditions[OBK_REQUIRED_LAST] = {
   [OBK_REQUIRED_NEVER] = { .text = "" },
   [OBK_REQUIRED_ALWAYS] = { .text = "" },
   [OBK_REQUIRED_JWT] = { { { "auth.method", "jwt" } }, "with auth.method jwt" },
@@ -67,14 +67,14 @@ obk_reload_name (ObkReload reload)
   return names[reload];
 }
 
-const ObkCondition *
-obk_condition_get (ObkRequired required)
+const ObkFieldCondition *
+obk_field_condition_get (ObkRequired required)
 {
   return &conditions[required];
 }
 
 gboolean
-obk_condition_holds (ObkRequired required, const ObkConfig *config)
+obk_field_condition_holds (ObkRequired required, const ObkConfig *config)
 {
   if (required == OBK_REQUIRED_NEVER)
     return FALSE;

@@ -52,7 +52,7 @@ typedef struct
 {
   ObkConfigEquals all[2]; /* every one that has a name */
   const char *text;       /* for the reference page and messages: "with …" */
-} ObkCondition;
+} ObkFieldCondition;
 
 typedef struct
 {
@@ -93,8 +93,8 @@ GPtrArray *obk_config_read_files (const ObkConfig *config);
 /* Returns: "at-once", "when-proved", "refused" */
 const char *obk_reload_name (ObkReload reload);
 
-const ObkCondition *obk_condition_get (ObkRequired required);
-gboolean obk_condition_holds (ObkRequired required, const ObkConfig *config);
+const ObkFieldCondition *obk_field_condition_get (ObkRequired required);
+gboolean obk_field_condition_holds (ObkRequired required, const ObkConfig *config);
 
 /* Goes through the names directly below @section; "" is the top. Start with { .section = … }. */
 typedef struct

@@ -235,7 +235,7 @@ write_equals (ObkCanonicalJson *json, const ObkConfigEquals *equals)
 static void
 write_condition (ObkCanonicalJson *json, ObkRequired required, gsize end)
 {
-  const ObkCondition *condition = obk_condition_get (required);
+  const ObkFieldCondition *condition = obk_field_condition_get (required);
 
   obk_canonical_json_begin_object (json, NULL);
   obk_canonical_json_begin_object (json, "if");

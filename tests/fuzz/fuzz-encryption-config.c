@@ -23,7 +23,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     {
       const ObkCheckFinding *finding = g_ptr_array_index (report->findings, i);
 
-      if (finding->verdict == OBK_VERDICT_OK)
+      if (finding->result == OBK_CHECK_OK)
         g_assert_nonnull (g_strstr_len ((const char *)data, (gssize)size, "kms"));
     }
   bytes = obk_check_report_write (report);

@@ -119,7 +119,7 @@ test_transport (void)
   g_assert_true (back->blocks);
   g_assert_cmpuint (back->findings->len, ==, 2);
   finding = g_ptr_array_index (back->findings, 1);
-  g_assert_cmpint (finding->verdict, ==, OBK_VERDICT_WARN);
+  g_assert_cmpint (finding->result, ==, OBK_CHECK_WARN);
   g_assert_cmpstr (finding->text, ==, "the other");
   g_assert_null (finding->remedy);
   g_assert_cmpstr (finding->command, ==, "chgrp a /b\nchmod 2750 /b");
@@ -151,22 +151,22 @@ test_transport_of_anything (void)
 }
 
 static void
-test_verdict (void)
+test_result (void)
 {
   g_autoptr (ObkCheckReport) report = obk_check_report_new ();
 
   obk_check_pass_over (report, "nothing");
-  g_assert_cmpint (obk_check_report_verdict (report), ==, OBK_VERDICT_SKIP);
+  g_assert_cmpint (obk_check_report_result (report), ==, OBK_CHECK_SKIP);
   g_assert_false (report->blocks);
   obk_check_ok (report, "a");
-  g_assert_cmpint (obk_check_report_verdict (report), ==, OBK_VERDICT_OK);
+  g_assert_cmpint (obk_check_report_result (report), ==, OBK_CHECK_OK);
   obk_check_warn (report, "b");
   obk_check_ok (report, "c");
-  g_assert_cmpint (obk_check_report_verdict (report), ==, OBK_VERDICT_WARN);
+  g_assert_cmpint (obk_check_report_result (report), ==, OBK_CHECK_WARN);
   g_assert_false (report->blocks);
   obk_check_fail (report, "d");
   obk_check_warn (report, "e");
-  g_assert_cmpint (obk_check_report_verdict (report), ==, OBK_VERDICT_FAIL);
+  g_assert_cmpint (obk_check_report_result (report), ==, OBK_CHECK_FAIL);
   g_assert_true (report->blocks);
 }
 
@@ -202,7 +202,7 @@ main (int argc, char **argv)
   g_test_add_func ("/doctor-report/wide-characters", test_wide_characters);
   g_test_add_func ("/doctor-report/transport", test_transport);
   g_test_add_func ("/doctor-report/transport-of-anything", test_transport_of_anything);
-  g_test_add_func ("/doctor-report/verdict", test_verdict);
+  g_test_add_func ("/doctor-report/result", test_result);
   g_test_add_func ("/doctor-report/table", test_table);
   return g_test_run ();
 }

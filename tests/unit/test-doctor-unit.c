@@ -21,35 +21,35 @@ typedef struct
   const char *service, *socket, *kubelet;
   const char *from, *to; /* (nullable): replaced in the service's or the socket's */
   gboolean before_start;
-  ObkVerdict verdict;
+  ObkCheckResult result;
   const char *says;    /* (nullable) */
   const char *command; /* (nullable) */
 } Case;
 
 static const Case cases[] = {
-  { "good", SERVICE, SOCKET, KUBELET, NULL, NULL, FALSE, OBK_VERDICT_OK, "behind its socket unit, before the kubelet",
+  { "good", SERVICE, SOCKET, KUBELET, NULL, NULL, FALSE, OBK_CHECK_OK, "behind its socket unit, before the kubelet",
     NULL },
-  { "without-socket", SERVICE, ABSENT, KUBELET, NULL, NULL, FALSE, OBK_VERDICT_OK, "without its socket unit", NULL },
+  { "without-socket", SERVICE, ABSENT, KUBELET, NULL, NULL, FALSE, OBK_CHECK_OK, "without its socket unit", NULL },
   { "without-kubelet", SERVICE, SOCKET, ABSENT, "Before=multi-user.target shutdown.target kubelet.service",
-    "Before=", FALSE, OBK_VERDICT_OK, NULL, NULL },
-  { "static-pod", ABSENT, ABSENT, KUBELET, NULL, NULL, FALSE, OBK_VERDICT_SKIP, "static pod", NULL },
-  { "not-before-kubelet", SERVICE, SOCKET, KUBELET, " kubelet.service", "", FALSE, OBK_VERDICT_FAIL,
+    "Before=", FALSE, OBK_CHECK_OK, NULL, NULL },
+  { "static-pod", ABSENT, ABSENT, KUBELET, NULL, NULL, FALSE, OBK_CHECK_SKIP, "static pod", NULL },
+  { "not-before-kubelet", SERVICE, SOCKET, KUBELET, " kubelet.service", "", FALSE, OBK_CHECK_FAIL,
     "not ordered before kubelet.service", "systemctl edit bao-kms-provider.service" },
-  { "not-after-network", SERVICE, SOCKET, KUBELET, "network-online.target", "network.target", FALSE, OBK_VERDICT_WARN,
+  { "not-after-network", SERVICE, SOCKET, KUBELET, "network-online.target", "network.target", FALSE, OBK_CHECK_WARN,
     "network-online.target", "systemctl edit bao-kms-provider.service" },
   { "failed", SERVICE, SOCKET, KUBELET, "ActiveState=active\nSubState=running", "ActiveState=failed", FALSE,
-    OBK_VERDICT_FAIL, "has failed", "journalctl -u bao-kms-provider.service -n 20" },
-  { "not-enabled", SERVICE, SOCKET, KUBELET, "UnitFileState=enabled", "UnitFileState=disabled", FALSE, OBK_VERDICT_FAIL,
+    OBK_CHECK_FAIL, "has failed", "journalctl -u bao-kms-provider.service -n 20" },
+  { "not-enabled", SERVICE, SOCKET, KUBELET, "UnitFileState=enabled", "UnitFileState=disabled", FALSE, OBK_CHECK_FAIL,
     "neither unit is enabled", "systemctl enable bao-kms-provider.socket bao-kms-provider.service" },
-  { "not-enabled-yet", SERVICE, SOCKET, KUBELET, "UnitFileState=enabled", "UnitFileState=disabled", TRUE,
-    OBK_VERDICT_OK, NULL, NULL },
-  { "not-read-again", SERVICE, SOCKET, KUBELET, "NeedDaemonReload=no", "NeedDaemonReload=yes", FALSE, OBK_VERDICT_WARN,
+  { "not-enabled-yet", SERVICE, SOCKET, KUBELET, "UnitFileState=enabled", "UnitFileState=disabled", TRUE, OBK_CHECK_OK,
+    NULL, NULL },
+  { "not-read-again", SERVICE, SOCKET, KUBELET, "NeedDaemonReload=no", "NeedDaemonReload=yes", FALSE, OBK_CHECK_WARN,
     "have changed", "systemctl daemon-reload" },
   { "another-path", SERVICE, SOCKET, KUBELET, "Listen=/run/openbao-kms/kms.sock", "Listen=/run/other.sock", FALSE,
-    OBK_VERDICT_FAIL, "listens on \"/run/other.sock (Stream)\"", "systemctl edit bao-kms-provider.socket" },
+    OBK_CHECK_FAIL, "listens on \"/run/other.sock (Stream)\"", "systemctl edit bao-kms-provider.socket" },
   { "another-group", SERVICE, SOCKET, KUBELET, "SocketGroup=openbao-kms-socket", "SocketGroup=kube", FALSE,
-    OBK_VERDICT_WARN, "SocketGroup=kube", "systemctl edit bao-kms-provider.socket" },
-  { "another-mode", SERVICE, SOCKET, KUBELET, "SocketMode=0660", "SocketMode=0600", FALSE, OBK_VERDICT_WARN,
+    OBK_CHECK_WARN, "SocketGroup=kube", "systemctl edit bao-kms-provider.socket" },
+  { "another-mode", SERVICE, SOCKET, KUBELET, "SocketMode=0660", "SocketMode=0600", FALSE, OBK_CHECK_WARN,
     "SocketMode=0600", "systemctl edit bao-kms-provider.socket" },
 };
 
@@ -87,7 +87,7 @@ test_case (gconstpointer data)
       },
       report);
   g_assert_cmpuint (report->findings->len, >, 0);
-  g_assert_cmpstr (obk_verdict_name (obk_check_report_verdict (report)), ==, obk_verdict_name (one->verdict));
+  g_assert_cmpstr (obk_check_result_name (obk_check_report_result (report)), ==, obk_check_result_name (one->result));
   first = g_ptr_array_index (report->findings, 0);
   if (one->says != NULL)
     g_assert_nonnull (strstr (first->text, one->says));

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define FINDING "(umsmsms)" /* verdict, text, remedy, command */
+#define FINDING "(umsmsms)" /* result, text, remedy, command */
 #define FINDINGS "a" FINDING
 #define MAX_FINDINGS 200 /* of one check; an EncryptionConfiguration may have many faults */
 
@@ -22,16 +22,16 @@ finding_free (gpointer data)
 }
 
 const char *
-obk_verdict_name (ObkVerdict verdict)
+obk_check_result_name (ObkCheckResult result)
 {
   static const char *const names[] = {
-    [OBK_VERDICT_OK] = "ok",
-    [OBK_VERDICT_WARN] = "warn",
-    [OBK_VERDICT_FAIL] = "fail",
-    [OBK_VERDICT_SKIP] = "skip",
+    [OBK_CHECK_OK] = "ok",
+    [OBK_CHECK_WARN] = "warn",
+    [OBK_CHECK_FAIL] = "fail",
+    [OBK_CHECK_SKIP] = "skip",
   };
 
-  return names[verdict];
+  return names[result];
 }
 
 ObkCheckReport *
@@ -56,14 +56,14 @@ obk_check_report_free (ObkCheckReport *report)
 
 G_GNUC_PRINTF (3, 0)
 static void
-add (ObkCheckReport *report, ObkVerdict verdict, const char *format, va_list arguments)
+add (ObkCheckReport *report, ObkCheckResult result, const char *format, va_list arguments)
 {
   ObkCheckFinding *finding = NULL;
 
   if (report->findings->len >= MAX_FINDINGS)
     return;
   finding = g_new0 (ObkCheckFinding, 1);
-  finding->verdict = verdict;
+  finding->result = result;
   finding->text = g_strdup_vprintf (format, arguments);
   g_ptr_array_add (report->findings, finding);
 }
@@ -74,7 +74,7 @@ obk_check_ok (ObkCheckReport *report, const char *format, ...)
   va_list arguments;
 
   va_start (arguments, format);
-  add (report, OBK_VERDICT_OK, format, arguments);
+  add (report, OBK_CHECK_OK, format, arguments);
   va_end (arguments);
 }
 
@@ -84,7 +84,7 @@ obk_check_warn (ObkCheckReport *report, const char *format, ...)
   va_list arguments;
 
   va_start (arguments, format);
-  add (report, OBK_VERDICT_WARN, format, arguments);
+  add (report, OBK_CHECK_WARN, format, arguments);
   va_end (arguments);
 }
 
@@ -94,7 +94,7 @@ obk_check_fail (ObkCheckReport *report, const char *format, ...)
   va_list arguments;
 
   va_start (arguments, format);
-  add (report, OBK_VERDICT_FAIL, format, arguments);
+  add (report, OBK_CHECK_FAIL, format, arguments);
   va_end (arguments);
   report->blocks = TRUE;
 }
@@ -105,7 +105,7 @@ obk_check_skip (ObkCheckReport *report, const char *format, ...)
   va_list arguments;
 
   va_start (arguments, format);
-  add (report, OBK_VERDICT_SKIP, format, arguments);
+  add (report, OBK_CHECK_SKIP, format, arguments);
   va_end (arguments);
   report->blocks = TRUE;
 }
@@ -116,7 +116,7 @@ obk_check_pass_over (ObkCheckReport *report, const char *format, ...)
   va_list arguments;
 
   va_start (arguments, format);
-  add (report, OBK_VERDICT_SKIP, format, arguments);
+  add (report, OBK_CHECK_SKIP, format, arguments);
   va_end (arguments);
 }
 
@@ -152,19 +152,18 @@ obk_check_command (ObkCheckReport *report, const char *format, ...)
   va_end (arguments);
 }
 
-ObkVerdict
-obk_check_report_verdict (const ObkCheckReport *report)
+ObkCheckResult
+obk_check_report_result (const ObkCheckReport *report)
 {
-  static const guint rank[]
-      = { [OBK_VERDICT_SKIP] = 0, [OBK_VERDICT_OK] = 1, [OBK_VERDICT_WARN] = 2, [OBK_VERDICT_FAIL] = 3 };
-  ObkVerdict worst = OBK_VERDICT_SKIP;
+  static const guint rank[] = { [OBK_CHECK_SKIP] = 0, [OBK_CHECK_OK] = 1, [OBK_CHECK_WARN] = 2, [OBK_CHECK_FAIL] = 3 };
+  ObkCheckResult worst = OBK_CHECK_SKIP;
 
   for (guint i = 0; i < report->findings->len; i++)
     {
       const ObkCheckFinding *finding = g_ptr_array_index (report->findings, i);
 
-      if (rank[finding->verdict] > rank[worst])
-        worst = finding->verdict;
+      if (rank[finding->result] > rank[worst])
+        worst = finding->result;
     }
   return worst;
 }
@@ -192,7 +191,7 @@ obk_check_report_write (const ObkCheckReport *report)
       g_autofree char *remedy = valid (finding->remedy);
       g_autofree char *command = valid (finding->command);
 
-      g_variant_builder_add (&builder, FINDING, finding->verdict, text, remedy, command);
+      g_variant_builder_add (&builder, FINDING, finding->result, text, remedy, command);
     }
   value = g_variant_ref_sink (g_variant_new ("(b" FINDINGS ")", report->blocks, &builder));
   return g_variant_get_data_as_bytes (value);
@@ -204,7 +203,7 @@ obk_check_report_read (GBytes *bytes)
   g_autoptr (ObkCheckReport) report = obk_check_report_new ();
   g_autoptr (GVariant) value = NULL;
   g_autoptr (GVariantIter) findings = NULL;
-  guint verdict = 0;
+  guint result = 0;
   char *text = NULL, *remedy = NULL, *command = NULL;
 
   g_return_val_if_fail (bytes != NULL, NULL);
@@ -213,11 +212,11 @@ obk_check_report_read (GBytes *bytes)
   if (!g_variant_is_normal_form (value))
     return NULL;
   g_variant_get (value, "(b" FINDINGS ")", &report->blocks, &findings);
-  while (g_variant_iter_next (findings, FINDING, &verdict, &text, &remedy, &command))
+  while (g_variant_iter_next (findings, FINDING, &result, &text, &remedy, &command))
     {
       ObkCheckFinding *finding = g_new0 (ObkCheckFinding, 1);
 
-      finding->verdict = MIN (verdict, OBK_VERDICT_SKIP);
+      finding->result = MIN (result, OBK_CHECK_SKIP);
       finding->text = text != NULL ? text : g_strdup ("");
       finding->remedy = remedy;
       finding->command = command;

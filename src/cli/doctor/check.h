@@ -8,18 +8,18 @@ G_BEGIN_DECLS
 
 typedef enum
 {
-  OBK_VERDICT_OK,
-  OBK_VERDICT_WARN,
-  OBK_VERDICT_FAIL,
-  OBK_VERDICT_SKIP
-} ObkVerdict;
+  OBK_CHECK_OK,
+  OBK_CHECK_WARN,
+  OBK_CHECK_FAIL,
+  OBK_CHECK_SKIP
+} ObkCheckResult;
 
 /* Returns: "ok", "warn", … */
-const char *obk_verdict_name (ObkVerdict verdict);
+const char *obk_check_result_name (ObkCheckResult result);
 
 typedef struct
 {
-  ObkVerdict verdict;
+  ObkCheckResult result;
   char *text;    /* what was found */
   char *remedy;  /* (nullable): what to do, a sentence */
   char *command; /* (nullable): that does it, one a line; "<mount>" and "<key>" stand for the configured ones */
@@ -52,7 +52,7 @@ void obk_check_remedy (ObkCheckReport *report, const char *format, ...) G_GNUC_P
 void obk_check_command (ObkCheckReport *report, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 /* Returns: the worst of its findings */
-ObkVerdict obk_check_report_verdict (const ObkCheckReport *report);
+ObkCheckResult obk_check_report_result (const ObkCheckReport *report);
 
 /* From one process to another; what is read may be anything. Returns: (transfer full) (nullable) */
 GBytes *obk_check_report_write (const ObkCheckReport *report);

@@ -154,7 +154,7 @@ run_here (ObkDoctor *doctor, gsize i, const GPtrArray *reports)
 static gboolean
 has_passed (const ObkCheckReport *report)
 {
-  return obk_check_report_verdict (report) != OBK_VERDICT_FAIL;
+  return obk_check_report_result (report) != OBK_CHECK_FAIL;
 }
 
 /* The first two checks are of the configuration. */

@@ -120,18 +120,18 @@ append_wrapped (GString *out, const char *text, guint column, guint indent, guin
 }
 
 static void
-append_label (GString *out, ObkVerdict verdict, const ObkDoctorStyle *style)
+append_label (GString *out, ObkCheckResult result, const ObkDoctorStyle *style)
 {
   static const char *const colours[] = {
-    [OBK_VERDICT_OK] = "\033[32m",
-    [OBK_VERDICT_WARN] = "\033[33m",
-    [OBK_VERDICT_FAIL] = "\033[1;31m",
-    [OBK_VERDICT_SKIP] = "\033[2m",
+    [OBK_CHECK_OK] = "\033[32m",
+    [OBK_CHECK_WARN] = "\033[33m",
+    [OBK_CHECK_FAIL] = "\033[1;31m",
+    [OBK_CHECK_SKIP] = "\033[2m",
   };
-  g_autofree char *label = g_strdup_printf ("[%s]", obk_verdict_name (verdict));
+  g_autofree char *label = g_strdup_printf ("[%s]", obk_check_result_name (result));
 
   if (style->colour)
-    g_string_append_printf (out, "%s%s\033[0m%*s", colours[verdict], label, (int)(LABEL_WIDTH - strlen (label)), "");
+    g_string_append_printf (out, "%s%s\033[0m%*s", colours[result], label, (int)(LABEL_WIDTH - strlen (label)), "");
   else
     g_string_append_printf (out, "%-*s", LABEL_WIDTH, label);
 }
@@ -204,7 +204,7 @@ obk_doctor_report_text (const char *id, const ObkCheckReport *report, const ObkD
       const ObkCheckFinding *finding = g_ptr_array_index (report->findings, i);
       g_autofree char *text = printable (finding->text);
 
-      append_label (out, finding->verdict, style);
+      append_label (out, finding->result, style);
       g_string_append_printf (out, "%-*s", ID_WIDTH, id);
       append_wrapped (out, text, column, indent, style->width);
       g_string_append_c (out, '\n');
@@ -216,13 +216,12 @@ obk_doctor_report_text (const char *id, const ObkCheckReport *report, const ObkD
 char *
 obk_doctor_summary_text (const GPtrArray *reports)
 {
-  guint counts[OBK_VERDICT_SKIP + 1] = { 0 };
+  guint counts[OBK_CHECK_SKIP + 1] = { 0 };
 
   for (guint i = 0; i < reports->len; i++)
-    counts[obk_check_report_verdict (g_ptr_array_index (reports, i))]++;
+    counts[obk_check_report_result (g_ptr_array_index (reports, i))]++;
   return g_strdup_printf (_ ("%u checks: %u ok, %u warned, %u failed, %u skipped\n"), reports->len,
-                          counts[OBK_VERDICT_OK], counts[OBK_VERDICT_WARN], counts[OBK_VERDICT_FAIL],
-                          counts[OBK_VERDICT_SKIP]);
+                          counts[OBK_CHECK_OK], counts[OBK_CHECK_WARN], counts[OBK_CHECK_FAIL], counts[OBK_CHECK_SKIP]);
 }
 
 /* JSON */
@@ -251,7 +250,7 @@ static void
 add_finding (ObkCanonicalJson *json, const ObkCheckFinding *finding)
 {
   obk_canonical_json_begin_object (json, NULL);
-  obk_canonical_json_string (json, "result", obk_verdict_name (finding->verdict));
+  obk_canonical_json_string (json, "result", obk_check_result_name (finding->result));
   add_string (json, "text", finding->text);
   add_string (json, "remedy", finding->remedy);
   if (finding->command != NULL)
@@ -264,7 +263,7 @@ obk_doctor_report_add_json (ObkCanonicalJson *json, const char *id, const ObkChe
 {
   obk_canonical_json_begin_object (json, NULL);
   obk_canonical_json_string (json, "id", id);
-  obk_canonical_json_string (json, "result", obk_verdict_name (obk_check_report_verdict (report)));
+  obk_canonical_json_string (json, "result", obk_check_result_name (obk_check_report_result (report)));
   obk_canonical_json_begin_array (json, "findings");
   for (guint i = 0; i < report->findings->len; i++)
     add_finding (json, g_ptr_array_index (report->findings, i));
