@@ -74,7 +74,7 @@ const ObkConfigField obk_config_fields[] = {
   { "openbao.timeout", DURATION (openbao.timeout_us, POSITIVE), .preset = "2s",
     .help = "Bounds each attempt to call OpenBao." },
   { "openbao.fipsMode", PROVED, CHOICE (openbao.fips_mode, fips_modes), .preset = "auto",
-    .help = "Whether NSS runs in FIPS mode: as the kernel's flag says, or always." },
+    .help = "Whether NSS runs in FIPS mode: as the kernel's flag says, or always; to leave it takes a restart." },
   { "openbao.instanceId", FIXED, STRING (openbao.instance_id), .required = OBK_REQUIRED_ALWAYS,
     .rule = &obk_rule_identifier, .help = "Lasting name of this OpenBao, part of every key_id." },
 
@@ -148,7 +148,8 @@ const ObkConfigField obk_config_fields[] = {
   { "auth.cert.pkcs11.uri", PROVED, STRING (auth.cert.pkcs11.uri), .rule = &obk_rule_pkcs11_uri,
     .help = "PKCS#11 URI of the key, in place of module, labels and PIN file." },
   { "auth.cert.pkcs11.maxSessions", PROVED, INTEGER (auth.cert.pkcs11.max_sessions, 2, G_MAXINT32),
-    .required = OBK_REQUIRED_CERT, .help = "Sessions to open with the token at most." },
+    .required = OBK_REQUIRED_CERT,
+    .help = "Sessions that the token allows us, which is checked only: one is used at a time, two around a reload." },
 
   { "transit.mountPath", PROVED, STRING (transit.mount_path), .required = OBK_REQUIRED_ALWAYS,
     .rule = &obk_rule_mount_path, .help = "Path of the Transit mount." },
