@@ -139,5 +139,6 @@ def test_a_thousand_versions(long_lived, fresh_tenant, make_provider):
     assert promoted[0]["transit_key_version"] == VERSIONS + 1
     probes = [record["duration_ms"] for record in provider.records("status.probe", probe_kind="metadata", status="ok")]
     saves = [record["duration_ms"] for record in provider.records("registry.saved", status="ok")]
-    assert statistics.median(probes) < 50 and statistics.median(saves) < 100, (probes, saves)
+    # Far above what they take: only what grows with the square of the versions would reach it.
+    assert statistics.median(probes) < 1000 and statistics.median(saves) < 1000, (probes, saves)
     assert client.decrypt(oldest) == plaintext
