@@ -11,6 +11,7 @@
 #include "cli/scope.h"
 #include "config/change.h"
 #include "observe/notify.h"
+#include "openbao/pin.h"
 
 struct _ObkReloader
 {
@@ -266,6 +267,7 @@ reload (ObkReloader *reloader)
   put_in_force (reloader, g_steal_pointer (&draft.config), draft.changes);
   if (!quiet)
     log_success (draft.changes, draft.session != NULL || draft.keeps_way);
+  obk_pin_ask_again ();
   opens_way = draft.session != NULL;
   follow_way (reloader, &draft, former);
   if (!opens_way)

@@ -347,8 +347,6 @@ obk_auth_retry (ObkAuth *auth)
 {
   g_return_if_fail (auth != NULL);
 
-  if (auth->credential->forgive != NULL)
-    auth->credential->forgive (auth->credential);
   credential_changed (auth);
 }
 

@@ -33,8 +33,7 @@ void obk_auth_free (ObkAuth *auth);
 /* Logs in as soon as the main loop turns, and keeps the token alive from then on. */
 void obk_auth_start (ObkAuth *auth);
 
-/* An operator asks for another try (a reload that changes nothing here): at once if the last login failed, also of what
- * would not be tried again by itself. */
+/* An operator asks for another try (a reload that changes nothing here): at once if the last login failed. */
 void obk_auth_retry (ObkAuth *auth);
 
 /* Called on the main loop after each login that passed (the probes try at once then). */

@@ -129,12 +129,6 @@ obk_cert_way_pin_path (const ObkCertWay *way)
   return obk_cert_signer_pin_path (way->signer);
 }
 
-void
-obk_cert_way_forgive (ObkCertWay *way)
-{
-  obk_cert_signer_forgive (way->signer);
-}
-
 /* --- threads --- */
 
 /* All of the process. */

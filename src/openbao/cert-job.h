@@ -18,9 +18,6 @@ void obk_cert_way_release (ObkCertWay *way);
 const char *obk_cert_way_certificate_path (const ObkCertWay *way);
 const char *obk_cert_way_pin_path (const ObkCertWay *way);
 
-/* A PIN that was refused may be tried once more. From any thread. */
-void obk_cert_way_forgive (ObkCertWay *way);
-
 typedef struct _ObkCertJob ObkCertJob;
 
 /* Its thread has ended. Called on the main loop; @job goes right after. */

@@ -132,12 +132,6 @@ cancel (ObkCredential *credential)
   obk_poller_cancel_timer (login->poller, &login->timer);
 }
 
-static void
-forgive (ObkCredential *credential)
-{
-  obk_cert_way_forgive (((CertLogin *)credential)->way);
-}
-
 static gint64
 ttl_seconds (ObkCredential *credential)
 {
@@ -223,7 +217,6 @@ obk_cert_login_new (ObkPoller *poller, const ObkCertLoginOptions *options, GErro
     .log_in = log_in,
     .renew = renew,
     .cancel = cancel,
-    .forgive = forgive,
     .ttl_seconds = ttl_seconds,
     .free = cert_login_free,
   };

@@ -21,7 +21,6 @@ struct _ObkCertSigner
   char *pin_path;         /* %NULL: none */
   ObkClientChainRules rules;
   ObkPkcs11 *pkcs11;
-  ObkPinGuard guard;
   gint64 expires_unix;
 
   /* since the token was opened */
@@ -32,8 +31,7 @@ struct _ObkCertSigner
   ObkTlsIdentity identity;
   gboolean failed; /* some step did */
   GError *sign_failure;
-  gint signing;  /* atomic */
-  gint forgiven; /* atomic: the guard is to forget */
+  gint signing; /* atomic */
 };
 
 G_GNUC_PRINTF (2, 3)
@@ -100,7 +98,6 @@ obk_cert_signer_free (ObkCertSigner *signer)
   if (signer->pkcs11 != NULL)
     obk_cert_signer_close (signer);
   g_clear_pointer (&signer->pkcs11, obk_pkcs11_free);
-  obk_pin_guard_clear (&signer->guard);
   g_free (signer->certificate_path);
   g_free (signer->pin_path);
   g_free (signer);
@@ -117,23 +114,22 @@ obk_cert_signer_open_token (ObkCertSigner *signer, GError **error)
   return signer->session != NULL;
 }
 
-/* Whether @pin may be tried at all. */
+/* Within a trial. Whether @pin may be tried at all. */
 static gboolean
 may_try (ObkCertSigner *signer, ObkSecret *pin, GError **error)
 {
   const char *token = obk_pkcs11_session_token (signer->session);
   guint state = obk_pkcs11_session_pin_state (signer->session);
+  gboolean refused = obk_pin_is_refused (token, pin, (state & OBK_PIN_COUNTED) != 0);
 
-  if (g_atomic_int_compare_and_exchange (&signer->forgiven, TRUE, FALSE))
-    obk_pin_guard_clear (&signer->guard);
   if ((state & OBK_PIN_LOCKED) != 0)
     return refuse (error, "the PIN of the %s is locked; it has to be unlocked with its own tools", token);
-  if (obk_pin_guard_knows (&signer->guard, token, pin))
+  if (refused)
     return refuse (error,
                    "the %s has refused the PIN; it is not tried again, since tokens lock, until the PIN file \"%s\" "
-                   "holds another one, or a reload",
+                   "holds another one",
                    token, signer->pin_path);
-  if ((state & OBK_PIN_LAST_TRY) != 0 && signer->guard.refused == NULL)
+  if ((state & OBK_PIN_LAST_TRY) != 0)
     return refuse (error,
                    "the PIN is not tried: the %s is locked by one more wrong one; log in to it once with another "
                    "tool, which ends that",
@@ -141,26 +137,31 @@ may_try (ObkCertSigner *signer, ObkSecret *pin, GError **error)
   return TRUE;
 }
 
+static void
+end_trial (ObkCertSigner *signer, ObkSecret *pin, ObkPinOutcome outcome, GError **error)
+{
+  const char *token = obk_pkcs11_session_token (signer->session);
+  gboolean counted
+      = outcome == OBK_PIN_WRONG && (obk_pkcs11_session_pin_state (signer->session) & OBK_PIN_COUNTED) != 0;
+
+  obk_pin_trial_end (token, pin, signer->pin_path, outcome, counted);
+  if (outcome == OBK_PIN_WRONG)
+    g_prefix_error (error,
+                    "the %s has refused the PIN, which is not tried again until the PIN file \"%s\" holds another "
+                    "one: ",
+                    token, signer->pin_path);
+}
+
 static gboolean
 try_pin (ObkCertSigner *signer, ObkSecret *pin, GError **error)
 {
-  const char *token = obk_pkcs11_session_token (signer->session);
-  gboolean refused = FALSE;
+  ObkPinOutcome outcome = OBK_PIN_NOT_PROVED;
+  gboolean ok = FALSE;
 
-  if (obk_pkcs11_session_log_in (signer->session, pin, &refused, error))
-    {
-      obk_pin_guard_clear (&signer->guard);
-      return TRUE;
-    }
-  if (refused)
-    {
-      obk_pin_guard_remember (&signer->guard, token, pin);
-      g_prefix_error (error,
-                      "the %s has refused the PIN, which is not tried again until the PIN file \"%s\" holds another "
-                      "one, or a reload: ",
-                      token, signer->pin_path);
-    }
-  return FALSE;
+  obk_pin_trial_begin (obk_pkcs11_session_token (signer->session));
+  ok = may_try (signer, pin, error) && obk_pkcs11_session_log_in (signer->session, pin, &outcome, error);
+  end_trial (signer, pin, outcome, error);
+  return ok;
 }
 
 static gboolean
@@ -175,7 +176,7 @@ log_in (ObkCertSigner *signer, GError **error)
            || refuse (error, "the %s wants a PIN; name a pinFile, or a pin-source in the uri",
                       obk_pkcs11_session_token (signer->session));
   pin = obk_pin_read (signer->pin_path, error);
-  signer->logged_in = pin != NULL && may_try (signer, pin, error) && try_pin (signer, pin, error);
+  signer->logged_in = pin != NULL && try_pin (signer, pin, error);
   return signer->logged_in;
 }
 
@@ -247,12 +248,19 @@ sign (gulong mechanism, gconstpointer parameter, gsize parameter_length, const g
       guint8 *signature, gsize *signature_length, gpointer user_data)
 {
   ObkCertSigner *signer = user_data;
+  ObkSecret *pin = obk_pkcs11_session_pin_of_signature (signer->session);
+  ObkPinOutcome outcome = OBK_PIN_NOT_PROVED;
   gboolean ok = FALSE;
 
   g_clear_error (&signer->sign_failure);
   g_atomic_int_set (&signer->signing, TRUE);
-  ok = obk_pkcs11_session_sign (signer->session, mechanism, parameter, parameter_length, data, length, signature,
-                                signature_length, &signer->sign_failure);
+  if (pin != NULL)
+    obk_pin_trial_begin (obk_pkcs11_session_token (signer->session));
+  ok = (pin == NULL || may_try (signer, pin, &signer->sign_failure))
+       && obk_pkcs11_session_sign (signer->session, mechanism, parameter, parameter_length, data, length, signature,
+                                   signature_length, &outcome, &signer->sign_failure);
+  if (pin != NULL)
+    end_trial (signer, pin, outcome, &signer->sign_failure);
   g_atomic_int_set (&signer->signing, FALSE);
   return ok;
 }
@@ -340,12 +348,6 @@ ObkTlsIdentity *
 obk_cert_signer_identity (ObkCertSigner *signer)
 {
   return &signer->identity;
-}
-
-void
-obk_cert_signer_forgive (ObkCertSigner *signer)
-{
-  g_atomic_int_set (&signer->forgiven, TRUE);
 }
 
 gboolean

@@ -50,9 +50,6 @@ const GError *obk_cert_signer_failure (const ObkCertSigner *signer);
 /* Whether the token is just asked for a signature. From any thread. */
 gboolean obk_cert_signer_is_signing (const ObkCertSigner *signer);
 
-/* The PIN that the token has refused may be tried once more. From any thread. */
-void obk_cert_signer_forgive (ObkCertSigner *signer);
-
 /* Ends the session with the token. No TLS may use the identity any more. The module stays loaded if all went well. */
 void obk_cert_signer_close (ObkCertSigner *signer);
 

@@ -39,9 +39,6 @@ struct _ObkCredential
   /* Gives up what is under way, at once. */
   void (*cancel) (ObkCredential *credential);
 
-  /* (nullable): an operator wants it tried again: what it holds against its means so far is forgotten. */
-  void (*forgive) (ObkCredential *credential);
-
   /* Seconds until what it logs in with runs out, as last seen; -1 when unknown. */
   gint64 (*ttl_seconds) (ObkCredential *credential);
 

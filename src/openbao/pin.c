@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The PIN of a token: read from its file, and never tried again once it was refused, since tokens lock. */
+/* The PIN of a token: read from its file, and what tokens have refused, which is not tried again, since they lock. */
 #include "openbao/pin.h"
 
 #include "base/error.h"
@@ -32,12 +32,47 @@ obk_pin_read (const char *path, GError **error)
   return NULL;
 }
 
-static char *
-hash (const ObkPinGuard *guard, const char *token, ObkSecret *pin)
+/* --- what was refused --- */
+
+#define MAX_REFUSALS 64 /* the oldest one goes: its token has locked long since */
+
+typedef struct
 {
-  GHmac *hmac = g_hmac_new (G_CHECKSUM_SHA256, guard->key, sizeof guard->key);
+  char *token;
+  char *hash;
+  char *source;
+  gboolean counted; /* the token has shown that it counts */
+  gboolean asked;   /* an operator has since asked for another try */
+} Refusal;
+
+static GMutex mutex;
+static GCond trial_ended;
+static GQueue trials = G_QUEUE_INIT;   /* of tokens; borrowed from those who try */
+static GQueue refusals = G_QUEUE_INIT; /* of Refusal */
+static guint8 hash_key[32];
+
+static void
+refusal_free (gpointer data)
+{
+  Refusal *refusal = data;
+
+  g_free (refusal->token);
+  g_free (refusal->hash);
+  g_free (refusal->source);
+  g_free (refusal);
+}
+
+static char *
+hash (const char *token, ObkSecret *pin)
+{
+  static gboolean has_key = FALSE;
+  GHmac *hmac = NULL;
   char *text = NULL;
 
+  if (!has_key && TEMP_FAILURE_RETRY (getrandom (hash_key, sizeof hash_key, 0)) != sizeof hash_key)
+    memset (hash_key, 0, sizeof hash_key); /* cannot be; it would still be remembered */
+  has_key = TRUE;
+  hmac = g_hmac_new (G_CHECKSUM_SHA256, hash_key, sizeof hash_key);
   g_hmac_update (hmac, (const guchar *)token, (gssize)strlen (token) + 1);
   g_hmac_update (hmac, (const guchar *)obk_secret_data (pin), (gssize)obk_secret_length (pin));
   text = g_strdup (g_hmac_get_string (hmac));
@@ -45,25 +80,108 @@ hash (const ObkPinGuard *guard, const char *token, ObkSecret *pin)
   return text;
 }
 
-void
-obk_pin_guard_remember (ObkPinGuard *guard, const char *token, ObkSecret *pin)
+static GList *
+find_trial (const char *token)
 {
-  obk_pin_guard_clear (guard);
-  if (TEMP_FAILURE_RETRY (getrandom (guard->key, sizeof guard->key, 0)) != sizeof guard->key)
-    memset (guard->key, 0, sizeof guard->key); /* cannot be; it would still be remembered */
-  guard->refused = hash (guard, token, pin);
+  return g_queue_find_custom (&trials, token, (GCompareFunc)strcmp);
+}
+
+static GList *
+find_refusal (const char *token, ObkSecret *pin)
+{
+  g_autofree char *wanted = hash (token, pin);
+  GList *link = refusals.head;
+
+  while (link != NULL && strcmp (((Refusal *)link->data)->hash, wanted) != 0)
+    link = link->next;
+  return link;
+}
+
+static void
+forget (GList *link)
+{
+  refusal_free (link->data);
+  g_queue_delete_link (&refusals, link);
+}
+
+static void
+forget_all_from (const char *token, const char *source)
+{
+  for (GList *link = refusals.head, *next = NULL; link != NULL; link = next)
+    {
+      const Refusal *refusal = link->data;
+
+      next = link->next;
+      if (strcmp (refusal->token, token) == 0 && strcmp (refusal->source, source) == 0)
+        forget (link);
+    }
+}
+
+static void
+remember (const char *token, ObkSecret *pin, const char *source, gboolean counted)
+{
+  Refusal *refusal = g_new0 (Refusal, 1);
+
+  refusal->token = g_strdup (token);
+  refusal->hash = hash (token, pin);
+  refusal->source = g_strdup (source);
+  refusal->counted = counted;
+  g_queue_push_tail (&refusals, refusal);
+  if (refusals.length > MAX_REFUSALS)
+    forget (refusals.head);
+}
+
+void
+obk_pin_trial_begin (const char *token)
+{
+  g_mutex_lock (&mutex);
+  while (find_trial (token) != NULL)
+    g_cond_wait (&trial_ended, &mutex);
+  g_queue_push_tail (&trials, (gpointer)token);
+  g_mutex_unlock (&mutex);
 }
 
 gboolean
-obk_pin_guard_knows (const ObkPinGuard *guard, const char *token, ObkSecret *pin)
+obk_pin_is_refused (const char *token, ObkSecret *pin, gboolean counted)
 {
-  g_autofree char *text = guard->refused != NULL ? hash (guard, token, pin) : NULL;
+  GList *link = NULL;
 
-  return text != NULL && strcmp (text, guard->refused) == 0;
+  g_mutex_lock (&mutex);
+  link = find_refusal (token, pin);
+  if (link != NULL)
+    {
+      Refusal *refusal = link->data;
+
+      if (refusal->asked && refusal->counted && !counted)
+        {
+          forget (link);
+          link = NULL;
+        }
+      else
+        refusal->asked = FALSE;
+    }
+  g_mutex_unlock (&mutex);
+  return link != NULL;
 }
 
 void
-obk_pin_guard_clear (ObkPinGuard *guard)
+obk_pin_trial_end (const char *token, ObkSecret *pin, const char *source, ObkPinOutcome outcome, gboolean counted)
 {
-  g_clear_pointer (&guard->refused, g_free);
+  g_mutex_lock (&mutex);
+  if (outcome == OBK_PIN_RIGHT)
+    forget_all_from (token, source);
+  else if (outcome == OBK_PIN_WRONG)
+    remember (token, pin, source, counted);
+  g_queue_delete_link (&trials, find_trial (token));
+  g_cond_broadcast (&trial_ended);
+  g_mutex_unlock (&mutex);
+}
+
+void
+obk_pin_ask_again (void)
+{
+  g_mutex_lock (&mutex);
+  for (GList *link = refusals.head; link != NULL; link = link->next)
+    ((Refusal *)link->data)->asked = TRUE;
+  g_mutex_unlock (&mutex);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The PIN of a token: read from its file, and never tried again once it was refused, since tokens lock. */
+/* The PIN of a token: read from its file, and what tokens have refused, which is not tried again, since they lock. */
 #pragma once
 
 #include <glib.h>
@@ -13,22 +13,39 @@ G_BEGIN_DECLS
 /* One trailing newline is left out. @error: OBK_ERROR_CREDENTIAL_INVALID */
 ObkSecret *obk_pin_read (const char *path, GError **error);
 
-/**
- * ObkPinGuard:
- *
- * Remembers the last PIN that a token refused, as a hash with a key of its own. Zeroed, it knows of none.
- */
-typedef struct
+/* What has come of a try. */
+typedef enum
 {
-  guint8 key[32];
-  char *refused; /* of token and PIN; %NULL when none was */
-} ObkPinGuard;
+  OBK_PIN_NOT_PROVED, /* neither */
+  OBK_PIN_RIGHT,
+  OBK_PIN_WRONG /* the token has counted it */
+} ObkPinOutcome;
 
-/* @token: which one, as its serial number tells */
-void obk_pin_guard_remember (ObkPinGuard *guard, const char *token, ObkSecret *pin);
+/*
+ * What tokens have refused, as hashes: of the whole process, since each way to OpenBao asks the same token. All from
+ * any thread. @token: which one, as its serial number tells.
+ */
 
-/* Whether that token has refused this very PIN. */
-gboolean obk_pin_guard_knows (const ObkPinGuard *guard, const char *token, ObkSecret *pin);
-void obk_pin_guard_clear (ObkPinGuard *guard);
+/* Waits until nobody else tries a PIN at that token: however long the token takes. A trial ends below. */
+void obk_pin_trial_begin (const char *token);
+
+/**
+ * obk_pin_is_refused:
+ * @counted: whether the token shows now that it has counted wrong PINs
+ *
+ * Within a trial. Whether that token has refused this very PIN. That is forgotten when an operator has asked for it
+ * since the last call (obk_pin_ask_again()), and the token, which showed a count then, shows none any more.
+ */
+gboolean obk_pin_is_refused (const char *token, ObkSecret *pin, gboolean counted);
+
+/**
+ * obk_pin_trial_end:
+ * @source: where the PIN is from: a right one from there is the end of the wrong ones from there
+ * @counted: as above
+ */
+void obk_pin_trial_end (const char *token, ObkSecret *pin, const char *source, ObkPinOutcome outcome, gboolean counted);
+
+/* An operator asks for another try of what was refused, as far as a token shows that it is safe. */
+void obk_pin_ask_again (void);
 
 G_END_DECLS

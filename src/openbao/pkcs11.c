@@ -87,22 +87,29 @@ obk_pkcs11_session_token (const ObkPkcs11Session *session)
 
 /* --- PIN --- */
 
+#define COUNTED (CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_LOCKED)
+
 guint
-obk_pkcs11_session_pin_state (const ObkPkcs11Session *session)
+obk_pkcs11_session_pin_state (ObkPkcs11Session *session)
 {
-  CK_FLAGS flags = session->slot.token.flags;
+  CK_TOKEN_INFO token;
+  CK_FLAGS flags = 0;
+
+  if (session->slot.module->C_GetTokenInfo (session->slot.id, &token) == CKR_OK)
+    session->slot.token = token;
+  flags = session->slot.token.flags;
 
   return ((flags & CKF_LOGIN_REQUIRED) == 0 ? OBK_PIN_NOT_NEEDED : 0)
          | ((flags & CKF_USER_PIN_LOCKED) != 0 ? OBK_PIN_LOCKED : 0)
-         | ((flags & CKF_USER_PIN_FINAL_TRY) != 0 ? OBK_PIN_LAST_TRY : 0);
+         | ((flags & CKF_USER_PIN_FINAL_TRY) != 0 ? OBK_PIN_LAST_TRY : 0)
+         | ((flags & COUNTED) != 0 ? OBK_PIN_COUNTED : 0);
 }
 
 /* Whether the token has counted a try. Some say no more than that something went wrong. */
 static gboolean
 was_refused (ObkPkcs11Session *session, CK_RV rv)
 {
-  const CK_FLAGS counted = CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_LOCKED;
-  CK_FLAGS before = session->slot.token.flags & counted;
+  CK_FLAGS before = session->slot.token.flags & COUNTED;
   CK_TOKEN_INFO token;
 
   switch (rv)
@@ -116,23 +123,30 @@ was_refused (ObkPkcs11Session *session, CK_RV rv)
       return TRUE;
     default:
       return session->slot.module->C_GetTokenInfo (session->slot.id, &token) == CKR_OK
-             && (token.flags & counted & ~before) != 0;
+             && (token.flags & COUNTED & ~before) != 0;
     }
 }
 
+static ObkPinOutcome
+outcome_of (ObkPkcs11Session *session, CK_RV rv)
+{
+  if (rv == CKR_OK)
+    return OBK_PIN_RIGHT;
+  return rv != CKR_USER_ALREADY_LOGGED_IN && was_refused (session, rv) ? OBK_PIN_WRONG : OBK_PIN_NOT_PROVED;
+}
+
 gboolean
-obk_pkcs11_session_log_in (ObkPkcs11Session *session, ObkSecret *pin, gboolean *refused, GError **error)
+obk_pkcs11_session_log_in (ObkPkcs11Session *session, ObkSecret *pin, ObkPinOutcome *outcome, GError **error)
 {
   CK_RV rv = session->slot.module->C_Login (session->handle, CKU_USER, (unsigned char *)obk_secret_data (pin),
                                             obk_secret_length (pin));
 
-  *refused = FALSE;
+  *outcome = outcome_of (session, rv);
   if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
     {
       session->pin = obk_secret_ref (pin);
       return TRUE;
     }
-  *refused = was_refused (session, rv);
   return obk_pkcs11_fail (error, "log in to the PKCS#11 token", rv);
 }
 
@@ -271,18 +285,29 @@ obk_pkcs11_session_has_mechanism (ObkPkcs11Session *session, gulong mechanism)
          && (info.flags & CKF_SIGN) != 0;
 }
 
+ObkSecret *
+obk_pkcs11_session_pin_of_signature (const ObkPkcs11Session *session)
+{
+  return session->pin_each_time ? session->pin : NULL;
+}
+
 gboolean
 obk_pkcs11_session_sign (ObkPkcs11Session *session, gulong mechanism, gconstpointer parameter, gsize parameter_length,
-                         const guint8 *data, gsize length, guint8 *signature, gsize *signature_length, GError **error)
+                         const guint8 *data, gsize length, guint8 *signature, gsize *signature_length,
+                         ObkPinOutcome *outcome, GError **error)
 {
   CK_FUNCTION_LIST *module = session->slot.module;
   CK_MECHANISM how = { mechanism, (gpointer)parameter, parameter_length };
   CK_ULONG size = OBK_SIGNATURE_MAX_BYTES;
   CK_RV rv = module->C_SignInit (session->handle, &how, session->key);
 
+  *outcome = OBK_PIN_NOT_PROVED;
   if (rv == CKR_OK && session->pin_each_time && session->pin != NULL)
-    rv = module->C_Login (session->handle, CKU_CONTEXT_SPECIFIC, (unsigned char *)obk_secret_data (session->pin),
-                          obk_secret_length (session->pin));
+    {
+      rv = module->C_Login (session->handle, CKU_CONTEXT_SPECIFIC, (unsigned char *)obk_secret_data (session->pin),
+                            obk_secret_length (session->pin));
+      *outcome = outcome_of (session, rv);
+    }
   if (rv == CKR_OK)
     rv = module->C_Sign (session->handle, (unsigned char *)data, length, signature, &size);
   *signature_length = rv == CKR_OK ? size : 0;

@@ -5,6 +5,7 @@
 #include <glib.h>
 
 #include "base/secret.h"
+#include "openbao/pin.h"
 
 G_BEGIN_DECLS
 
@@ -46,21 +47,25 @@ typedef enum
 {
   OBK_PIN_NOT_NEEDED = 1 << 0, /* the token asks for none */
   OBK_PIN_LOCKED = 1 << 1,
-  OBK_PIN_LAST_TRY = 1 << 2 /* one more wrong one locks it */
+  OBK_PIN_LAST_TRY = 1 << 2, /* one more wrong one locks it */
+  OBK_PIN_COUNTED = 1 << 3   /* the token shows that there were wrong ones since the last right one */
 } ObkPinState;
 
-/* Returns: a set of ObkPinState */
-guint obk_pkcs11_session_pin_state (const ObkPkcs11Session *session);
+/* Asks the token. Returns: a set of ObkPinState */
+guint obk_pkcs11_session_pin_state (ObkPkcs11Session *session);
 
 /**
  * obk_pkcs11_session_log_in:
  * @pin: borrowed until the session ends
- * @refused: (out): whether the token has looked at it and said no: it must not be tried again
+ * @outcome: (out): not proved as well when another session of this process has logged in, for then it is not looked at
  *
  * One try.
  */
-gboolean obk_pkcs11_session_log_in (ObkPkcs11Session *session, ObkSecret *pin, gboolean *refused,
+gboolean obk_pkcs11_session_log_in (ObkPkcs11Session *session, ObkSecret *pin, ObkPinOutcome *outcome,
                                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Returns: (transfer none) (nullable): the PIN, when each signature is a try of it (CKA_ALWAYS_AUTHENTICATE) */
+ObkSecret *obk_pkcs11_session_pin_of_signature (const ObkPkcs11Session *session);
 
 /**
  * obk_pkcs11_session_certificates:
@@ -83,10 +88,12 @@ gboolean obk_pkcs11_session_has_mechanism (ObkPkcs11Session *session, gulong mec
  * @mechanism: CKM_…
  * @parameter: (nullable): what belongs to it
  * @signature: (array length=signature_length): %OBK_SIGNATURE_MAX_BYTES of room
+ * @outcome: (out): of the try of the PIN, if it is one
  */
 gboolean obk_pkcs11_session_sign (ObkPkcs11Session *session, gulong mechanism, gconstpointer parameter,
                                   gsize parameter_length, const guint8 *data, gsize length, guint8 *signature,
-                                  gsize *signature_length, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+                                  gsize *signature_length, ObkPinOutcome *outcome,
+                                  GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkPkcs11, obk_pkcs11_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkPkcs11Session, obk_pkcs11_session_free)

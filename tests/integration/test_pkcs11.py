@@ -12,7 +12,7 @@ from rig.pki import Authority, write_private
 from rig.process import free_port
 from rig.provider import policy_for, run_command
 from rig.process import wait_until
-from rig.reload import sighup
+from rig.reload import reload, sighup
 from rig.transit import Tenant
 from rig.token import (PIN, SERVER_AUTH, Faults, Token, by_labels, cert_overrides, enable_cert_auth,
                        issue_client, new_key)
@@ -247,12 +247,111 @@ def test_wrong_pin_is_tried_once(make_provider, cert_tenant, authority, token, f
     assert faults.count("C_Login") == 1
     assert "not tried again" in provider.records(LOGIN)[-1]["cause"]
     assert "654321" not in provider.log_path.read_text()
-    sighup(provider)  # an operator insists
-    wait_until(lambda: faults.count("C_Login") == 2, 10, "it is tried once more")
-    provider.wait_record(LOGIN, count=5, status="error")
-    assert faults.count("C_Login") == 2
     write_private(token.pin_file, PIN + "\n")
     provider.wait_healthy(5)
+    assert faults.count("C_Login") == 2
+
+
+def insist(provider):
+    """A reload, and the login that it brings."""
+    before = len(provider.records(LOGIN))
+    assert sighup(provider)["status"] == "ok"
+    wait_until(lambda: len(provider.records(LOGIN)) > before, 10, "a login follows the reload")
+
+
+def test_reload_and_a_refused_pin(make_provider, cert_tenant, authority, token, faults):
+    """Only a token that shows that its count was reset gets the same PIN again, and that once."""
+    certificate = set_up(token, authority)
+    write_private(token.pin_file, "654321\n")
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate, faults.module)))
+    provider.start(environment=faults.environment)
+    refused(provider, "has refused the PIN")
+    insist(provider)
+    insist(provider)
+    assert faults.count("C_Login") == 1
+    token.log_in()  # as its officer, or anyone who knows the PIN: SoftHSM counts anew
+    provider.wait_record(LOGIN, count=len(provider.records(LOGIN)) + 1)
+    assert faults.count("C_Login") == 1
+    insist(provider)
+    insist(provider)
+    assert faults.count("C_Login") == 2
+
+
+def test_reload_and_a_token_without_flags(make_provider, cert_tenant, authority, token, faults):
+    """Nobody can see whether its count was reset."""
+    certificate = set_up(token, authority)
+    faults.tell("no-flags")
+    write_private(token.pin_file, "654321\n")
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate, faults.module)))
+    provider.start(environment=faults.environment)
+    refused(provider, "has refused the PIN")
+    insist(provider)
+    assert faults.count("C_Login") == 1
+
+
+def test_new_way_and_a_refused_pin(make_provider, cert_tenant, authority, token, faults):
+    """Each way to OpenBao, also one that waits to be proved, asks the same token."""
+    certificate = set_up(token, authority)
+    overrides = cert_overrides(**by_labels(token, certificate, faults.module))
+    write_private(token.pin_file, "654321\n")
+    provider = make_provider(cert_tenant, **overrides).start(environment=faults.environment)
+    refused(provider, "has refused the PIN")
+    before = len(provider.records(LOGIN))
+    reload(provider, **overrides, **{"openbao.tlsServerName": "another.test"})
+    provider.wait_record(LOGIN, count=before + 2)
+    assert faults.count("C_Login") == 1
+    before = len(provider.records(LOGIN))
+    write_private(token.pin_file, "111111\n")  # both ways see it
+    provider.wait_record(LOGIN, count=before + 2)
+    time.sleep(1.5)
+    assert faults.count("C_Login") == 2
+
+
+def test_login_of_another_session_proves_no_pin(make_provider, cert_tenant, authority, token, faults):
+    certificate = set_up(token, authority)
+    write_private(token.pin_file, "654321\n")
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate, faults.module)))
+    provider.start(environment=faults.environment)
+    refused(provider, "has refused the PIN")
+    faults.tell("already")
+    write_private(token.pin_file, PIN + "\n")
+    wait_until(lambda: faults.count("C_Login") == 2, 10, "the other PIN is tried")
+    write_private(token.pin_file, "654321\n")
+    wait_until(lambda: "has refused the PIN" in provider.records(LOGIN)[-1].get("cause", ""), 10, "still known")
+    assert faults.count("C_Login") == 2
+
+
+@pytest.mark.parametrize("flag, cause", [("FINAL_TRY", "PIN is not tried"), ("LOCKED", "is locked")])
+def test_flags_of_the_token(make_provider, cert_tenant, authority, token, faults, flag, cause):
+    """Before the last try none is made, whatever the PIN; a wrong one changes nothing about that."""
+    certificate = set_up(token, authority)
+    write_private(token.pin_file, "654321\n")
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate, faults.module)))
+    provider.start(environment=faults.environment)
+    refused(provider, "has refused the PIN")
+    faults.tell(f"flag={flag}")
+    write_private(token.pin_file, PIN + "\n")
+    wait_until(lambda: cause in provider.records(LOGIN)[-1].get("cause", ""), 10, cause)
+    assert faults.count("C_Login") == 1
+    faults.tell("flag=COUNT_LOW")
+    provider.wait_healthy(40)
+    assert faults.count("C_Login") == 2
+
+
+def test_pin_of_each_signature(make_provider, cert_tenant, authority, token, faults):
+    """CKA_ALWAYS_AUTHENTICATE: what the token refuses there is refused like that of the login."""
+    certificate = set_up(token, authority)
+    faults.tell("always", "refuse-signature")
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate, faults.module)))
+    provider.start(environment=faults.environment)
+    refused(provider, "has refused the PIN")
+    provider.wait_record(LOGIN, count=2, status="error")
+    assert (faults.count("C_Login"), faults.count("C_Login:signature")) == (1, 1)
+    faults.tell("always")
+    token.change_pin("112233")
+    write_private(token.pin_file, "112233\n")
+    provider.wait_healthy(5)
+    assert faults.count("C_Login:signature") == 3  # the probe's, and TLS's
 
 
 def test_locked_pin(make_provider, cert_tenant, authority, token, faults):

@@ -7,6 +7,11 @@
  *   fail=FUNCTION            CKR_DEVICE_REMOVED
  *   gone                     no slot has a token
  *   locks                    a wrong PIN is the last one
+ *   flag=COUNT_LOW           of a token that shows it; likewise FINAL_TRY and LOCKED
+ *   no-flags                 of a token that shows none
+ *   already                  a login finds that somebody has logged in, and looks at no PIN
+ *   always                   each signature wants the PIN (CKA_ALWAYS_AUTHENTICATE), which any one satisfies
+ *   refuse-signature         but none does
  *   no-pss                   CKM_RSA_PKCS_PSS is unknown
  * $OBK_PKCS11_CALLS is a file that gets a line with the name of each such call.
  */
@@ -104,7 +109,13 @@ get_token_info (CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 {
   CK_RV rv = is_told ("gone") ? CKR_DEVICE_REMOVED : real->C_GetTokenInfo (slot, info);
 
-  if (rv == CKR_OK && locked)
+  if (rv == CKR_OK && is_told ("no-flags"))
+    info->flags &= ~(CK_FLAGS)(CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_LOCKED);
+  if (rv == CKR_OK && is_told ("flag=COUNT_LOW"))
+    info->flags |= CKF_USER_PIN_COUNT_LOW;
+  if (rv == CKR_OK && is_told ("flag=FINAL_TRY"))
+    info->flags |= CKF_USER_PIN_FINAL_TRY;
+  if (rv == CKR_OK && (locked || is_told ("flag=LOCKED")))
     info->flags |= CKF_USER_PIN_LOCKED;
   return rv;
 }
@@ -127,14 +138,29 @@ open_session (CK_SLOT_ID slot, CK_FLAGS flags, void *data, CK_NOTIFY notify, CK_
 static CK_RV
 log_in (CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned char *pin, CK_ULONG length)
 {
-  CK_RV rv = begin ("C_Login");
+  CK_RV rv = begin (user == CKU_CONTEXT_SPECIFIC ? "C_Login:signature" : "C_Login");
 
+  if (rv == CKR_OK && user == CKU_CONTEXT_SPECIFIC && is_told ("always"))
+    return is_told ("refuse-signature") ? CKR_PIN_INCORRECT : CKR_OK;
+  if (rv == CKR_OK && is_told ("already"))
+    return CKR_USER_ALREADY_LOGGED_IN;
   if (rv == CKR_OK && locked)
     return CKR_PIN_LOCKED;
   if (rv == CKR_OK)
     rv = real->C_Login (session, user, pin, length);
   locked = locked || (rv == CKR_PIN_INCORRECT && is_told ("locks"));
   return rv;
+}
+
+static CK_RV
+get_attribute_value (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attributes, CK_ULONG n)
+{
+  if (n != 1 || attributes->type != CKA_ALWAYS_AUTHENTICATE || !is_told ("always"))
+    return real->C_GetAttributeValue (session, object, attributes, n);
+  attributes->ulValueLen = 1;
+  if (attributes->pValue != NULL)
+    *(unsigned char *)attributes->pValue = 1;
+  return CKR_OK;
 }
 
 static CK_RV
@@ -163,6 +189,7 @@ C_GetFunctionList (CK_FUNCTION_LIST **list)
   functions.C_GetMechanismInfo = get_mechanism_info;
   functions.C_OpenSession = open_session;
   functions.C_Login = log_in;
+  functions.C_GetAttributeValue = get_attribute_value;
   functions.C_Sign = sign;
   *list = &functions;
   return CKR_OK;

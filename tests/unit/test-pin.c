@@ -13,26 +13,98 @@ pin_of (const char *text)
   return obk_secret_new_copy (text, strlen (text));
 }
 
-/* Only the very pair of token and PIN is known. */
+#define FILE_A "/a"
+#define FILE_B "/b"
+
 static void
-test_guard (void)
+end (const char *token, ObkSecret *pin, const char *source, ObkPinOutcome outcome, gboolean counted)
 {
-  ObkPinGuard guard = { .refused = NULL };
+  obk_pin_trial_begin (token);
+  obk_pin_trial_end (token, pin, source, outcome, counted);
+}
+
+/* Only the very pair of token and PIN is known; a right one from the same file ends that. */
+static void
+test_refused (void)
+{
   g_autoptr (ObkSecret) wrong = pin_of ("1234");
   g_autoptr (ObkSecret) other = pin_of ("12345");
   g_autoptr (ObkSecret) shifted = pin_of ("en1234");
 
-  g_assert_false (obk_pin_guard_knows (&guard, "token", wrong));
-  obk_pin_guard_remember (&guard, "token", wrong);
-  g_assert_true (obk_pin_guard_knows (&guard, "token", wrong));
-  g_assert_false (obk_pin_guard_knows (&guard, "token", other));
-  g_assert_false (obk_pin_guard_knows (&guard, "another", wrong));
-  g_assert_false (obk_pin_guard_knows (&guard, "tok", shifted));
-  g_assert_null (strstr (guard.refused, "1234"));
-  obk_pin_guard_remember (&guard, "token", other);
-  g_assert_true (obk_pin_guard_knows (&guard, "token", other));
-  obk_pin_guard_clear (&guard);
-  g_assert_false (obk_pin_guard_knows (&guard, "token", other));
+  g_assert_false (obk_pin_is_refused ("token", wrong, FALSE));
+  end ("token", wrong, FILE_A, OBK_PIN_NOT_PROVED, FALSE);
+  g_assert_false (obk_pin_is_refused ("token", wrong, FALSE));
+  end ("token", wrong, FILE_A, OBK_PIN_WRONG, FALSE);
+  g_assert_true (obk_pin_is_refused ("token", wrong, FALSE));
+  g_assert_false (obk_pin_is_refused ("token", other, FALSE));
+  g_assert_false (obk_pin_is_refused ("another", wrong, FALSE));
+  g_assert_false (obk_pin_is_refused ("tok", shifted, FALSE));
+  end ("token", other, FILE_A, OBK_PIN_NOT_PROVED, FALSE);
+  end ("token", other, FILE_B, OBK_PIN_RIGHT, FALSE);
+  end ("another", other, FILE_A, OBK_PIN_RIGHT, FALSE);
+  g_assert_true (obk_pin_is_refused ("token", wrong, FALSE));
+  end ("token", other, FILE_A, OBK_PIN_WRONG, FALSE);
+  g_assert_true (obk_pin_is_refused ("token", wrong, FALSE)); /* all of them, not the last one alone */
+  end ("token", shifted, FILE_A, OBK_PIN_RIGHT, FALSE);
+  g_assert_false (obk_pin_is_refused ("token", wrong, FALSE));
+  g_assert_false (obk_pin_is_refused ("token", other, FALSE));
+}
+
+/* An operator's word is not enough: the token must have shown a count, and show none any more. */
+static void
+test_ask_again (void)
+{
+  g_autoptr (ObkSecret) pin = pin_of ("1234");
+
+  end ("silent", pin, FILE_A, OBK_PIN_WRONG, FALSE);
+  end ("counts", pin, FILE_A, OBK_PIN_WRONG, TRUE);
+  g_assert_true (obk_pin_is_refused ("counts", pin, FALSE));
+  obk_pin_ask_again ();
+  g_assert_true (obk_pin_is_refused ("silent", pin, FALSE));
+  g_assert_true (obk_pin_is_refused ("counts", pin, TRUE));
+  g_assert_true (obk_pin_is_refused ("counts", pin, FALSE)); /* it has been asked for once */
+  obk_pin_ask_again ();
+  g_assert_false (obk_pin_is_refused ("counts", pin, FALSE));
+  end ("counts", pin, FILE_A, OBK_PIN_WRONG, TRUE);
+  g_assert_true (obk_pin_is_refused ("counts", pin, FALSE));
+}
+
+typedef struct
+{
+  ObkSecret *pin;
+  gint tries; /* atomic */
+} Race;
+
+static gpointer
+try_it (gpointer data)
+{
+  Race *race = data;
+  ObkPinOutcome outcome = OBK_PIN_NOT_PROVED;
+
+  obk_pin_trial_begin ("raced");
+  if (!obk_pin_is_refused ("raced", race->pin, FALSE))
+    {
+      g_atomic_int_inc (&race->tries);
+      g_usleep (20 * 1000);
+      outcome = OBK_PIN_WRONG;
+    }
+  obk_pin_trial_end ("raced", race->pin, FILE_A, outcome, FALSE);
+  return NULL;
+}
+
+/* Two ways at once. */
+static void
+test_race (void)
+{
+  g_autoptr (ObkSecret) pin = pin_of ("1234");
+  Race race = { .pin = pin };
+  GThread *threads[4];
+
+  for (gsize i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("race", try_it, &race);
+  for (gsize i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+  g_assert_cmpint (g_atomic_int_get (&race.tries), ==, 1);
 }
 
 static void
@@ -80,7 +152,9 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/pin/guard", test_guard);
+  g_test_add_func ("/pin/refused", test_refused);
+  g_test_add_func ("/pin/ask-again", test_ask_again);
+  g_test_add_func ("/pin/race", test_race);
   g_test_add_func ("/pin/read", test_read);
   return g_test_run ();
 }

@@ -77,6 +77,15 @@ class Token:
         self._run("pkcs11-tool", "--module", SOFTHSM, "--token-label", self.label, "--login", "--pin", PIN,
                   "--write-object", path, "--type", "cert", "--label", label, "--id", identity)
 
+    def log_in(self):
+        """With another tool, and the right PIN."""
+        self._run("pkcs11-tool", "--module", SOFTHSM, "--token-label", self.label, "--login", "--pin", PIN,
+                  "--list-objects")
+
+    def change_pin(self, new):
+        self._run("pkcs11-tool", "--module", SOFTHSM, "--token-label", self.label, "--login", "--pin", PIN,
+                  "--change-pin", "--new-pin", new)
+
     def pull(self):
         os.rename(self.directory / "tokens", self.directory / "pulled")
         (self.directory / "tokens").mkdir()
