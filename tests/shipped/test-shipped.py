@@ -209,6 +209,13 @@ class Shipped(unittest.TestCase):
             for link in re.findall(r'\]\(([^)#]+)\)', page.read_text(encoding='utf-8')):
                 self.assertTrue((RUNBOOKS / link).exists(), f'{page}: {link}')
 
+    def test_each_reason_has_its_advice(self):
+        names = (ROOT / 'src' / 'base' / 'names.h').read_text(encoding='utf-8')
+        reasons = set(re.findall(r'#define OBK_REASON_\w+ "([a-z_]+)"', names))
+        self.assertGreater(len(reasons), 15)
+        page = (RUNBOOKS / 'status-unhealthy.md').read_text(encoding='utf-8')
+        self.assertEqual(reasons - set(re.findall(r'`([a-z_]+)`', page)), set())
+
     def test_queries_name_what_exists(self):
         known = known_metrics()
         self.assertGreater(len(known), 40)
