@@ -55,6 +55,7 @@ denials() {
   dmesg | tail -n +"$((seen + 1))" | grep 'avc: *denied' | grep openbao_kms |
     grep -vE '\{ (siginh |rlimitinh |noatsecure )+\}|comm="bao-kms-provide".*:tmp_t:s0 tclass=dir'
 }
+none_dropped() { ! dmesg | grep -E 'kauditd_printk_skb: .* suppressed|audit: .*(lost|backlog limit exceeded)'; }
 heard() { seen=$(dmesg | wc -l); }
 
 # quiet WHAT: nothing was refused in this step.
