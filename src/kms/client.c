@@ -86,7 +86,7 @@ explain (int failure)
       return "nobody listens on it; is the provider running?";
     case EACCES:
     case EPERM:
-      return "permission denied; is this user a member of the socket group?";
+      return OBK_KMS_CLIENT_SAYS_DENIED "; is this user a member of the socket group?";
     case EAGAIN:
       return "too many others are waiting to be accepted; does the provider hang?";
     default:

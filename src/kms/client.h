@@ -8,6 +8,9 @@
 
 G_BEGIN_DECLS
 
+/* A phrase of the errors, by which doctor tells them. */
+#define OBK_KMS_CLIENT_SAYS_DENIED "permission denied"
+
 typedef struct _ObkKmsClient ObkKmsClient;
 
 typedef struct

@@ -17,15 +17,15 @@ typedef struct
 /* As OpenBao 2.5 to 2.7 word it (sdk/helper/keysutil/policy.go, builtin/logical/transit, builtin/credential/jwt,
  * vault/). Those of OBK_ERROR_AUTH_FAILED are said of logins only. */
 static const Phrase phrases[] = {
-  { 400, "could not be found", OBK_ERROR_AUTH_FAILED }, /* the role */
-  { 400, "invalid audience (aud) claim", OBK_ERROR_AUTH_FAILED },
-  { 400, "invalid subject (sub) claim", OBK_ERROR_AUTH_FAILED },
-  { 400, "invalid issuer (iss) claim", OBK_ERROR_AUTH_FAILED },
-  { 400, "token is expired", OBK_ERROR_AUTH_FAILED },
-  { 400, "token not yet valid", OBK_ERROR_AUTH_FAILED },
-  { 400, "token issued in the future", OBK_ERROR_AUTH_FAILED },
-  { 400, "no known key successfully validated the token signature", OBK_ERROR_AUTH_FAILED },
-  { 400, "error validating claims", OBK_ERROR_AUTH_FAILED },
+  { 400, OBK_ANSWER_SAYS_NO_ROLE, OBK_ERROR_AUTH_FAILED }, /* the role */
+  { 400, OBK_ANSWER_SAYS_AUDIENCE, OBK_ERROR_AUTH_FAILED },
+  { 400, OBK_ANSWER_SAYS_SUBJECT, OBK_ERROR_AUTH_FAILED },
+  { 400, OBK_ANSWER_SAYS_ISSUER, OBK_ERROR_AUTH_FAILED },
+  { 400, OBK_ANSWER_SAYS_EXPIRED, OBK_ERROR_AUTH_FAILED },
+  { 400, OBK_ANSWER_SAYS_NOT_YET, OBK_ERROR_AUTH_FAILED },
+  { 400, OBK_ANSWER_SAYS_FUTURE, OBK_ERROR_AUTH_FAILED },
+  { 400, OBK_ANSWER_SAYS_NO_KEY, OBK_ERROR_AUTH_FAILED },
+  { 400, OBK_ANSWER_SAYS_CLAIMS, OBK_ERROR_AUTH_FAILED },
   { 400, "encryption key not found", OBK_ERROR_KEY_MISSING },
   { 400, "message authentication failed", OBK_ERROR_TRANSIT_AUTHENTICATION_TAG },
   { 400, "higher than the latest", OBK_ERROR_STANDBY_LAGGING },
@@ -35,10 +35,10 @@ static const Phrase phrases[] = {
   { 400, "below the minimum", OBK_ERROR_VERSION_UNUSABLE },
   { 400, "disallowed by policy", OBK_ERROR_VERSION_UNUSABLE },
   { 400, "soft-deleted key", OBK_ERROR_TRANSIT_REFUSED },
-  { 403, "permission denied", OBK_ERROR_POLICY_DENIED },
+  { 403, OBK_ANSWER_SAYS_DENIED, OBK_ERROR_POLICY_DENIED },
   { 404, "namespace not found", OBK_ERROR_KEY_MISSING },
-  { 404, "no handler for route", OBK_ERROR_KEY_MISSING },
-  { 503, "namespace is sealed", OBK_ERROR_SEALED },
+  { 404, OBK_ANSWER_SAYS_NO_ROUTE, OBK_ERROR_KEY_MISSING },
+  { 503, OBK_ANSWER_SAYS_NAMESPACE_SEALED, OBK_ERROR_SEALED },
   { 503, "is sealed", OBK_ERROR_SEALED },
   { 503, "namespace has been locked", OBK_ERROR_UNAVAILABLE },
 };

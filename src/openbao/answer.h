@@ -9,6 +9,20 @@
 
 G_BEGIN_DECLS
 
+/* Phrases of OpenBao's that the errors repeat, by which doctor tells them apart. */
+#define OBK_ANSWER_SAYS_NO_ROLE "could not be found"
+#define OBK_ANSWER_SAYS_AUDIENCE "invalid audience (aud) claim"
+#define OBK_ANSWER_SAYS_SUBJECT "invalid subject (sub) claim"
+#define OBK_ANSWER_SAYS_ISSUER "invalid issuer (iss) claim"
+#define OBK_ANSWER_SAYS_EXPIRED "token is expired"
+#define OBK_ANSWER_SAYS_NOT_YET "token not yet valid"
+#define OBK_ANSWER_SAYS_FUTURE "token issued in the future"
+#define OBK_ANSWER_SAYS_NO_KEY "no known key successfully validated the token signature"
+#define OBK_ANSWER_SAYS_CLAIMS "error validating claims"
+#define OBK_ANSWER_SAYS_DENIED "permission denied"
+#define OBK_ANSWER_SAYS_NO_ROUTE "no handler for route"
+#define OBK_ANSWER_SAYS_NAMESPACE_SEALED "namespace is sealed"
+
 /**
  * obk_answer_read:
  * @authority: who gave it, for the error's text

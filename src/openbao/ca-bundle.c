@@ -74,7 +74,7 @@ refuse_chain (CERTCertificate *certificate, PRErrorCode code, GError **error)
 
   if (code == SEC_ERROR_EXPIRED_CERTIFICATE && CERT_GetCertTimes (certificate, &not_before, &not_after) == SECSuccess
       && PR_Now () < not_before)
-    g_set_error_literal (error, OBK_ERROR, OBK_ERROR_TLS_FAILED, VERIFY_FAILED ": certificate not yet valid");
+    g_set_error_literal (error, OBK_ERROR, OBK_ERROR_TLS_FAILED, VERIFY_FAILED ": " OBK_TLS_SAYS_NOT_YET);
   else
     obk_tls_error_set (error, code, VERIFY_FAILED);
   return FALSE;
@@ -150,7 +150,7 @@ verify_name (CERTCertificate *certificate, const char *server_name, GError **err
         return TRUE;
     }
   g_set_error (error, OBK_ERROR, OBK_ERROR_TLS_FAILED,
-               VERIFY_FAILED ": name mismatch: \"%s\" is not among its alternative names", server_name);
+               VERIFY_FAILED ": " OBK_TLS_SAYS_NAME ": \"%s\" is not among its alternative names", server_name);
   return FALSE;
 }
 

@@ -123,15 +123,18 @@ may_try (ObkCertSigner *signer, ObkSecret *pin, GError **error)
   gboolean refused = obk_pin_is_refused (token, pin, (state & OBK_PIN_COUNTED) != 0);
 
   if ((state & OBK_PIN_LOCKED) != 0)
-    return refuse (error, "the PIN of the %s is locked; it has to be unlocked with its own tools", token);
+    return refuse (error, OBK_CERT_SIGNER_SAYS_PIN_LOCKED " %s is locked; it has to be unlocked with its own tools",
+                   token);
   if (refused)
     return refuse (error,
-                   "the %s has refused the PIN; it is not tried again, since tokens lock, until the PIN file \"%s\" "
+                   "the %s " OBK_CERT_SIGNER_SAYS_PIN_REFUSED
+                   "; it is not tried again, since tokens lock, until the PIN file \"%s\" "
                    "holds another one",
                    token, signer->pin_path);
   if ((state & OBK_PIN_LAST_TRY) != 0)
     return refuse (error,
-                   "the PIN is not tried: the %s is locked by one more wrong one; log in to it once with another "
+                   OBK_CERT_SIGNER_SAYS_PIN_NOT_TRIED
+                   ": the %s is locked by one more wrong one; log in to it once with another "
                    "tool, which ends that",
                    token);
   return TRUE;
@@ -147,7 +150,8 @@ end_trial (ObkCertSigner *signer, ObkSecret *pin, ObkPinOutcome outcome, GError 
   obk_pin_trial_end (token, pin, signer->pin_path, outcome, counted);
   if (outcome == OBK_PIN_WRONG)
     g_prefix_error (error,
-                    "the %s has refused the PIN, which is not tried again until the PIN file \"%s\" holds another "
+                    "the %s " OBK_CERT_SIGNER_SAYS_PIN_REFUSED
+                    ", which is not tried again until the PIN file \"%s\" holds another "
                     "one: ",
                     token, signer->pin_path);
 }
@@ -173,7 +177,7 @@ log_in (ObkCertSigner *signer, GError **error)
     return TRUE;
   if (signer->pin_path == NULL)
     return (obk_pkcs11_session_pin_state (signer->session) & OBK_PIN_NOT_NEEDED) != 0
-           || refuse (error, "the %s wants a PIN; name a pinFile, or a pin-source in the uri",
+           || refuse (error, "the %s " OBK_CERT_SIGNER_SAYS_PIN_WANTED "; name a pinFile, or a pin-source in the uri",
                       obk_pkcs11_session_token (signer->session));
   pin = obk_pin_read (signer->pin_path, error);
   signer->logged_in = pin != NULL && try_pin (signer, pin, error);
@@ -191,12 +195,12 @@ read_file (const char *path, GError **error)
 
   if (pem == NULL)
     {
-      refuse (error, "certificate file: %s", cause->message);
+      refuse (error, OBK_CERT_SIGNER_SAYS_FILE ": %s", cause->message);
       return NULL;
     }
   chain = obk_client_chain_new_pem (obk_secret_data (pem), obk_secret_length (pem), error);
   if (chain == NULL)
-    g_prefix_error (error, "certificate file \"%s\": ", path);
+    g_prefix_error (error, OBK_CERT_SIGNER_SAYS_FILE " \"%s\": ", path);
   return chain;
 }
 
@@ -310,7 +314,7 @@ probe (ObkCertSigner *signer, CK_MECHANISM_TYPE mechanism, GError **error)
   return PK11_VerifyWithMechanism (obk_client_chain_public_key (signer->chain), mechanism, parameters, &signature,
                                    &hash, NULL)
              == SECSuccess
-         || refuse (error, "the key in the %s does not belong to the certificate: its signature does not verify",
+         || refuse (error, "the key in the %s " OBK_CERT_SIGNER_SAYS_OTHER_KEY ": its signature does not verify",
                     obk_pkcs11_session_token (signer->session));
 }
 

@@ -10,6 +10,14 @@
 
 G_BEGIN_DECLS
 
+/* Phrases of the errors, by which doctor tells them apart. */
+#define OBK_CERT_SIGNER_SAYS_PIN_NOT_TRIED "the PIN is not tried"
+#define OBK_CERT_SIGNER_SAYS_PIN_LOCKED "the PIN of the"
+#define OBK_CERT_SIGNER_SAYS_PIN_REFUSED "has refused the PIN"
+#define OBK_CERT_SIGNER_SAYS_PIN_WANTED "wants a PIN"
+#define OBK_CERT_SIGNER_SAYS_OTHER_KEY "does not belong to the certificate"
+#define OBK_CERT_SIGNER_SAYS_FILE "certificate file"
+
 /* "" for what is not given. Paths may be credential:NAME. */
 typedef struct
 {

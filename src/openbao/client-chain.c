@@ -47,7 +47,9 @@ check_order (const ObkClientChain *chain, GError **error)
   FOREACH (node, chain)
   {
     if (before != NULL && !SECITEM_ItemsAreEqual (&before->derIssuer, &node->cert->derSubject))
-      return refuse (error, "the certificates are no chain: \"%s\" is not issued by \"%s\", which follows it",
+      return refuse (error,
+                     "the certificates " OBK_CLIENT_CHAIN_SAYS_NO_CHAIN
+                     ": \"%s\" is not issued by \"%s\", which follows it",
                      before->subjectName, node->cert->subjectName);
     before = node->cert;
   }
@@ -144,12 +146,12 @@ check_validity (const ObkClientChain *chain, const ObkClientChainRules *rules, g
     if (CERT_GetCertTimes (node->cert, &not_before, &not_after) != SECSuccess)
       return refuse (error, "the validity of \"%s\" cannot be read", name);
     if (not_before > now_us + rules->clock_skew_leeway_us)
-      return refuse (error, "the certificate \"%s\" is not yet valid", name);
+      return refuse (error, "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_NOT_YET, name);
     if (not_after <= now_us)
-      return refuse (error, "the certificate \"%s\" has expired", name);
+      return refuse (error, "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_EXPIRED, name);
     if (node->cert == obk_client_chain_certificate (chain) && not_after - now_us <= rules->min_remaining_ttl_us)
       return refuse (error,
-                     "the certificate \"%s\" expires in %" G_GINT64_FORMAT
+                     "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_EXPIRES " %" G_GINT64_FORMAT
                      " s, which is no more than auth.cert.minRemainingTtl",
                      name, (gint64)(not_after - now_us) / G_USEC_PER_SEC);
   }
@@ -183,14 +185,17 @@ check_usage (const ObkClientChain *chain, GError **error)
   CERTCertificate *certificate = obk_client_chain_certificate (chain);
 
   if (CERT_IsCACert (certificate, NULL))
-    return refuse (error, "the first certificate, \"%s\", is an authority's; ours must come first",
+    return refuse (error, "the first certificate, \"%s\", is an authority's; " OBK_CLIENT_CHAIN_SAYS_NOT_FIRST,
                    certificate->subjectName);
   if (!allows_clients (certificate))
-    return refuse (error, "the certificate \"%s\" is not for clients: its extended key usage lacks clientAuth",
+    return refuse (error,
+                   "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_NOT_FOR_CLIENTS
+                   ": its extended key usage lacks clientAuth",
                    certificate->subjectName);
   if (CERT_CheckCertUsage (certificate, KU_DIGITAL_SIGNATURE) != SECSuccess)
-    return refuse (error, "the certificate \"%s\" is not for clients: its key usage lacks digitalSignature",
-                   certificate->subjectName);
+    return refuse (
+        error, "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_NOT_FOR_CLIENTS ": its key usage lacks digitalSignature",
+        certificate->subjectName);
   return TRUE;
 }
 
@@ -242,7 +247,7 @@ check_signatures (const ObkClientChain *chain, GError **error)
   FOREACH (node, chain)
   /* What an authority says of itself is not what it is trusted for. */
   if (!node->cert->isRoot && is_weak (node->cert))
-    return refuse (error, "the certificate \"%s\" is signed with MD5 or SHA-1", node->cert->subjectName);
+    return refuse (error, "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_WEAK, node->cert->subjectName);
   return TRUE;
 }
 

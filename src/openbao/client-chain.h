@@ -12,6 +12,15 @@ G_BEGIN_DECLS
 
 #define OBK_CLIENT_CHAIN_MAX_BYTES (256 * 1024)
 
+/* Phrases of the errors, by which doctor tells them apart. */
+#define OBK_CLIENT_CHAIN_SAYS_NOT_YET "is not yet valid"
+#define OBK_CLIENT_CHAIN_SAYS_EXPIRED "has expired"
+#define OBK_CLIENT_CHAIN_SAYS_EXPIRES "expires in"
+#define OBK_CLIENT_CHAIN_SAYS_NOT_FOR_CLIENTS "is not for clients"
+#define OBK_CLIENT_CHAIN_SAYS_NOT_FIRST "ours must come first"
+#define OBK_CLIENT_CHAIN_SAYS_NO_CHAIN "are no chain"
+#define OBK_CLIENT_CHAIN_SAYS_WEAK "is signed with MD5 or SHA-1"
+
 /* Immutable. As long as it lives NSS finds the issuers, too. NSS must have been started. */
 typedef struct _ObkClientChain ObkClientChain;
 

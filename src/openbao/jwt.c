@@ -146,9 +146,9 @@ check_dates (const json_t *claims, const ObkJwtRules *rules, gint64 now_unix, gi
   if (expires_unix != NULL)
     *expires_unix = expires_us / G_USEC_PER_SEC;
   if (expires_us <= now_us)
-    return refuse (error, "it has expired: \"exp\" has passed");
+    return refuse (error, "it has expired: " OBK_JWT_SAYS_EXP " has passed");
   if (expires_us - now_us <= rules->min_remaining_ttl_us)
-    return refuse (error, "\"exp\" leaves no more than auth.jwt.minRemainingTtl");
+    return refuse (error, OBK_JWT_SAYS_EXP " leaves no more than auth.jwt.minRemainingTtl");
   return check_not_ahead (claims, "nbf", latest_us, error) && check_not_ahead (claims, "iat", latest_us, error);
 }
 
@@ -175,16 +175,16 @@ check_audience (const json_t *claims, const char *const *expected, GError **erro
   if (expected[0] == NULL)
     return TRUE;
   if (value == NULL)
-    return refuse (error, "\"aud\" is missing");
+    return refuse (error, OBK_JWT_SAYS_AUD " is missing");
   for (gsize i = 0; i < n; i++)
     {
       const json_t *one = json_is_array (value) ? json_array_get (value, i) : value;
 
       if (!json_is_string (one))
-        return refuse (error, "\"aud\" is neither a string nor an array of strings");
+        return refuse (error, OBK_JWT_SAYS_AUD " is neither a string nor an array of strings");
       found = found || g_strv_contains (expected, json_string_value (one));
     }
-  return found || refuse (error, "\"aud\" is not the expected one");
+  return found || refuse (error, OBK_JWT_SAYS_AUD " is not the expected one");
 }
 
 gboolean

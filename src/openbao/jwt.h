@@ -8,6 +8,14 @@ G_BEGIN_DECLS
 
 #define OBK_JWT_MAX_BYTES (64 * 1024)
 
+/* Which claim the error is about, by which doctor tells them apart. */
+#define OBK_JWT_SAYS_EXP "\"exp\""
+#define OBK_JWT_SAYS_NBF "\"nbf\""
+#define OBK_JWT_SAYS_IAT "\"iat\""
+#define OBK_JWT_SAYS_ISS "\"iss\""
+#define OBK_JWT_SAYS_AUD "\"aud\""
+#define OBK_JWT_SAYS_SUB "\"sub\""
+
 typedef struct
 {
   gint64 min_remaining_ttl_us;

@@ -19,7 +19,7 @@ obk_pin_read (const char *path, GError **error)
 
   if (pin == NULL)
     {
-      g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "PIN file: %s", cause->message);
+      g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, OBK_PIN_SAYS_FILE ": %s", cause->message);
       return NULL;
     }
   length = obk_secret_length (pin);
@@ -27,8 +27,8 @@ obk_pin_read (const char *path, GError **error)
     obk_secret_set_length (pin, --length);
   if (length > 0 && length <= OBK_PIN_MAX_BYTES)
     return g_steal_pointer (&pin);
-  g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "PIN file \"%s\": a PIN has 1 to %d bytes", path,
-               OBK_PIN_MAX_BYTES);
+  g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, OBK_PIN_SAYS_FILE " \"%s\": a PIN has 1 to %d bytes",
+               path, OBK_PIN_MAX_BYTES);
   return NULL;
 }
 

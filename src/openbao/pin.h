@@ -10,6 +10,9 @@ G_BEGIN_DECLS
 
 #define OBK_PIN_MAX_BYTES 255
 
+/* A phrase of the errors, by which doctor tells them. */
+#define OBK_PIN_SAYS_FILE "PIN file"
+
 /* One trailing newline is left out. @error: OBK_ERROR_CREDENTIAL_INVALID */
 ObkSecret *obk_pin_read (const char *path, GError **error);
 

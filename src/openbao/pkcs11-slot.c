@@ -139,7 +139,7 @@ load_module (ObkPkcs11 *pkcs11, GError **error)
     {
       const char *cause = p11_kit_message ();
 
-      g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "cannot load the PKCS#11 module \"%s\": %s",
+      g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, OBK_PKCS11_SAYS_NOT_LOADED " \"%s\": %s",
                    pkcs11->module_path, cause != NULL ? cause : "unknown cause");
       return FALSE;
     }
@@ -163,7 +163,7 @@ load_registered (ObkPkcs11 *pkcs11, GError **error)
     return TRUE;
   g_clear_pointer (&pkcs11->modules, p11_kit_modules_finalize_and_release);
   g_set_error_literal (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID,
-                       "p11-kit knows no PKCS#11 module that starts; register one, or name it by module-path");
+                       OBK_PKCS11_SAYS_NONE_REGISTERED " that starts; register one, or name it by module-path");
   return FALSE;
 }
 
@@ -238,9 +238,9 @@ obk_pkcs11_find_slot (ObkPkcs11 *pkcs11, ObkPkcs11Slot *slot, GError **error)
     return TRUE;
   if (found == 0)
     g_set_error_literal (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID,
-                         "no PKCS#11 token is there that fits the configuration");
+                         OBK_PKCS11_SAYS_NO_TOKEN " that fits the configuration");
   else
     g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID,
-                 "%u PKCS#11 tokens fit the configuration; a uri can tell them apart by serial", found);
+                 "%u " OBK_PKCS11_SAYS_SEVERAL_TOKENS " the configuration; a uri can tell them apart by serial", found);
   return FALSE;
 }

@@ -199,8 +199,8 @@ obk_pkcs11_session_find_key (ObkPkcs11Session *session, GError **error)
     return FALSE;
   if (n != 1)
     return refuse (error,
-                   n == 0 ? "the %s has no private key that fits the configuration"
-                          : "the %s has several private keys that fit the configuration; a uri can tell them "
+                   n == 0 ? "the %s " OBK_PKCS11_SAYS_NO_KEY " that fits the configuration"
+                          : "the %s " OBK_PKCS11_SAYS_SEVERAL_KEYS " that fit the configuration; a uri can tell them "
                             "apart by id",
                    session->token);
   session->key = found[0];
@@ -270,7 +270,7 @@ obk_pkcs11_session_certificates (ObkPkcs11Session *session, GError **error)
     }
   if (chain->len > 0)
     return g_steal_pointer (&chain);
-  refuse (error, "the %s has no certificate for the key; name a certificateFile", session->token);
+  refuse (error, "the %s " OBK_PKCS11_SAYS_NO_CERTIFICATE " for the key; name a certificateFile", session->token);
   return NULL;
 }
 

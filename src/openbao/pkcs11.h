@@ -9,6 +9,15 @@
 
 G_BEGIN_DECLS
 
+/* Phrases of the errors, by which doctor tells them apart. */
+#define OBK_PKCS11_SAYS_NOT_LOADED "cannot load the PKCS#11 module"
+#define OBK_PKCS11_SAYS_NONE_REGISTERED "p11-kit knows no PKCS#11 module"
+#define OBK_PKCS11_SAYS_NO_TOKEN "no PKCS#11 token is there"
+#define OBK_PKCS11_SAYS_SEVERAL_TOKENS "PKCS#11 tokens fit"
+#define OBK_PKCS11_SAYS_NO_KEY "has no private key"
+#define OBK_PKCS11_SAYS_SEVERAL_KEYS "has several private keys"
+#define OBK_PKCS11_SAYS_NO_CERTIFICATE "has no certificate"
+
 /* As configured: labels, or a URI; "" for what is not given. Without a module all that p11-kit knows are looked at. */
 typedef struct
 {

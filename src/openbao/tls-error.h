@@ -8,6 +8,14 @@
 
 G_BEGIN_DECLS
 
+/* Causes, by which doctor tells them apart. Some of ca-bundle.h. */
+#define OBK_TLS_SAYS_NAME "name mismatch"
+#define OBK_TLS_SAYS_ISSUER "unknown issuer"
+#define OBK_TLS_SAYS_EXPIRED "certificate expired"
+#define OBK_TLS_SAYS_NO_TLS "server does not speak TLS"
+#define OBK_TLS_SAYS_CLIENT "client certificate refused"
+#define OBK_TLS_SAYS_NOT_YET "certificate not yet valid"
+
 /**
  * obk_tls_error_set:
  * @error: OBK_ERROR_CONNECTION_FAILED when @code is of the connection below TLS, else OBK_ERROR_TLS_FAILED

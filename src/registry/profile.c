@@ -58,7 +58,7 @@ add (GPtrArray *findings, ObkFinding kind, ObkImpact impact, const char *format,
 static void
 check_properties (const ObkKeyMetadata *metadata, GPtrArray *findings)
 {
-  static const char irrevocable[] = "OpenBao cannot take that back, so use another key";
+  static const char irrevocable[] = "OpenBao cannot take that back, so " OBK_PROFILE_SAYS_OTHER_KEY;
   const struct
   {
     gboolean wrong;
@@ -66,15 +66,18 @@ check_properties (const ObkKeyMetadata *metadata, GPtrArray *findings)
     const char *what;
     const char *remedy;
   } rules[] = {
-    { metadata->soft_deleted, OBK_IMPACT_API_SERVER_AVAILABILITY, "is soft-deleted", "restore it in OpenBao" },
+    { metadata->soft_deleted, OBK_IMPACT_API_SERVER_AVAILABILITY, OBK_PROFILE_SAYS_SOFT_DELETED,
+      "restore it in OpenBao" },
     { metadata->derived, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY, "is derived", irrevocable },
     { metadata->convergent, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY, "is convergent", irrevocable },
     { metadata->exportable, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY, "is exportable", irrevocable },
     { metadata->allow_plaintext_backup, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY, "allows plaintext backups", irrevocable },
-    { metadata->deletion_allowed, OBK_IMPACT_API_SERVER_AVAILABILITY, "may be deleted",
+    { metadata->deletion_allowed, OBK_IMPACT_API_SERVER_AVAILABILITY, OBK_PROFILE_SAYS_DELETABLE,
       "set its deletion_allowed to false" },
-    { !metadata->supports_encryption, OBK_IMPACT_API_SERVER_AVAILABILITY, "does not encrypt", "use another key" },
-    { !metadata->supports_decryption, OBK_IMPACT_API_SERVER_AVAILABILITY, "does not decrypt", "use another key" },
+    { !metadata->supports_encryption, OBK_IMPACT_API_SERVER_AVAILABILITY, "does not encrypt",
+      OBK_PROFILE_SAYS_OTHER_KEY },
+    { !metadata->supports_decryption, OBK_IMPACT_API_SERVER_AVAILABILITY, "does not decrypt",
+      OBK_PROFILE_SAYS_OTHER_KEY },
   };
 
   if (!metadata->disable_upsert)
@@ -82,7 +85,7 @@ check_properties (const ObkKeyMetadata *metadata, GPtrArray *findings)
          "the Transit mount makes keys that are asked for and do not exist: set its disable_upsert to true");
   if (g_strcmp0 (metadata->type, KEY_TYPE) != 0)
     add (findings, OBK_FINDING_PROFILE_INVALID, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY,
-         "the Transit key is not of type " KEY_TYPE ": use one that is");
+         "the Transit key " OBK_PROFILE_SAYS_OTHER_TYPE " " KEY_TYPE ": use one that is");
   for (guint i = 0; i < G_N_ELEMENTS (rules); i++)
     if (rules[i].wrong)
       add (findings, OBK_FINDING_PROFILE_INVALID, rules[i].impact, "the Transit key %s: %s", rules[i].what,

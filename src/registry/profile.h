@@ -9,6 +9,12 @@
 
 G_BEGIN_DECLS
 
+/* Phrases of findings, by which doctor tells them apart. */
+#define OBK_PROFILE_SAYS_SOFT_DELETED "is soft-deleted"
+#define OBK_PROFILE_SAYS_DELETABLE "may be deleted"
+#define OBK_PROFILE_SAYS_OTHER_KEY "use another key"
+#define OBK_PROFILE_SAYS_OTHER_TYPE "is not of type"
+
 /* The reasons of /ready and status.changed (spec observability.md, "Health"), as far as metadata gives them. */
 typedef enum
 {

@@ -3,12 +3,11 @@
 #include "cli/doctor/doctor.h"
 
 #include "base/clock.h"
+#include "cli/doctor/advice.h"
 #include "openbao/cert-signer.h"
 #include "openbao/nss.h"
 
 #include <glib/gi18n.h>
-
-#include <string.h>
 
 /* Returns: whether there is something to check. The three checks share one signer, and so one session with the token.
  */
@@ -32,63 +31,6 @@ prepare (ObkDoctor *doctor, ObkCheckReport *report)
   return doctor->signer != NULL;
 }
 
-/* By the words of openbao/pkcs11*.c, cert-signer.c and client-chain.c. */
-static void
-advise (ObkCheckReport *report, const char *problem)
-{
-  static const struct
-  {
-    const char *phrase;
-    const char *remedy;
-    const char *command;
-  } rows[] = {
-    { "cannot load the PKCS#11 module", N_ ("correct auth.cert.pkcs11.modulePath, or install the module"),
-      "p11-kit list-modules" },
-    { "p11-kit knows no", N_ ("install the token's module, or name it in auth.cert.pkcs11.modulePath"),
-      "p11-kit list-modules" },
-    { "no PKCS#11 token is there",
-      N_ ("plug the token in, see that the service's user may use it, or correct "
-          "auth.cert.pkcs11.tokenLabel or the uri; these are there:"),
-      "p11-kit list-modules" },
-    { "tokens fit", N_ ("name it by auth.cert.pkcs11.uri, with serial="), "p11-kit list-modules" },
-    { "PIN is not tried", N_ ("log in to it once with another tool, with the right PIN"), "p11tool --list-tokens" },
-    { "PIN of the", N_ ("unlock it with the tools of its maker"), "p11tool --list-tokens" },
-    { "refused the PIN", N_ ("write the right PIN into auth.cert.pkcs11.pinFile; do not try many, since tokens lock"),
-      NULL },
-    { "wants a PIN", N_ ("name a file that holds it in auth.cert.pkcs11.pinFile"), NULL },
-    { "PIN file", N_ ("the file holds the PIN alone, and belongs to root and the service's group, mode 0640"), NULL },
-    { "no private key", N_ ("correct auth.cert.pkcs11.keyLabel or the uri's object or id; these are in the token:"),
-      "p11tool --login --list-privkeys" },
-    { "several private keys", N_ ("name it by auth.cert.pkcs11.uri, with id="), "p11tool --login --list-privkeys" },
-    { "does not belong to the certificate",
-      N_ ("name the certificate of that key in auth.cert.pkcs11.certificateFile, "
-          "or the key of that certificate in keyLabel"),
-      NULL },
-    { "has no certificate", N_ ("name the file of the certificate in auth.cert.pkcs11.certificateFile"), NULL },
-    { "not yet valid", N_ ("set this node's clock, or have another one issued"), OBK_DOCTOR_SET_CLOCK },
-    { "expire", N_ ("have a new certificate issued for the key, and write it into its file"), NULL },
-    { "for clients", N_ ("have one issued with the extended key usage clientAuth"), NULL },
-    { "must come first", N_ ("put our own certificate first in the file"), NULL },
-    { "no chain", N_ ("order the file: ours, then who has issued it, and so on"), NULL },
-    { "MD5 or SHA-1", N_ ("have it issued anew with SHA-256 or better"), NULL },
-    { "certificate file",
-      N_ ("correct auth.cert.pkcs11.certificateFile; it belongs to root and the service's group, "
-          "mode 0640"),
-      NULL },
-  };
-
-  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
-    {
-      if (strstr (problem, rows[i].phrase) == NULL)
-        continue;
-      obk_check_remedy (report, "%s", _ (rows[i].remedy));
-      if (rows[i].command != NULL)
-        obk_check_command (report, "%s", rows[i].command);
-      return;
-    }
-  obk_check_remedy (report, _ ("see the token's own tools and logs (for a card: systemctl status pcscd)"));
-}
-
 /* @found: (transfer full): what is said when it has passed */
 static void
 conclude (ObkCheckReport *report, gboolean passed, char *found, const GError *error)
@@ -98,7 +40,8 @@ conclude (ObkCheckReport *report, gboolean passed, char *found, const GError *er
   else
     {
       obk_check_fail (report, "%s", error->message);
-      advise (report, error->message);
+      if (!obk_advice_add (obk_advice_on_certificate, error->message, report))
+        obk_check_remedy (report, _ ("see the token's own tools and logs (for a card: systemctl status pcscd)"));
     }
   g_free (found);
 }

@@ -102,7 +102,7 @@ const ObkCheck obk_checks[] = {
     .needs = { "openbao.tls" },
     .run = obk_doctor_clock,
     .meaning = N_ ("This node's clock against the Date header of each address: more than 5 s is a warning, more than "
-                   "auth.jwt.clockSkewLeeway a failure."),
+                   "clockSkewLeeway of the login's method a failure."),
     .remedy = N_ ("timedatectl on both; set the one that is wrong.") },
   { .id = "openbao.auth",
     .needs = { "openbao.tls", "jwt.local", "oauth2.acquire", "auth.cert.signer" },

@@ -77,11 +77,14 @@ obk_doctor_clock_offset (ObkDoctor *doctor, ObkEndpoint *endpoint, gint64 *offse
   return TRUE;
 }
 
-static void
-judge_offset (ObkDoctor *doctor, ObkCheckReport *report, const char *authority, gint64 offset_us)
+void
+obk_doctor_judge_clock (const ObkConfig *config, ObkCheckReport *report, const char *authority, gint64 offset_us)
 {
   g_autofree char *span = obk_doctor_span (offset_us);
-  gint64 leeway_us = MAX (doctor->config->auth.jwt.clock_skew_leeway_us, OBK_DOCTOR_CLOCK_US);
+  gboolean by_cert = config->auth.method == OBK_AUTH_CERT;
+  const char *field = by_cert ? "auth.cert.clockSkewLeeway" : "auth.jwt.clockSkewLeeway";
+  gint64 leeway_us = MAX (by_cert ? config->auth.cert.clock_skew_leeway_us : config->auth.jwt.clock_skew_leeway_us,
+                          OBK_DOCTOR_CLOCK_US);
   const char *side = offset_us > 0 ? _ ("ahead of") : _ ("behind");
 
   if (ABS (offset_us) <= OBK_DOCTOR_CLOCK_US)
@@ -92,8 +95,7 @@ judge_offset (ObkDoctor *doctor, ObkCheckReport *report, const char *authority, 
   if (ABS (offset_us) <= leeway_us)
     obk_check_warn (report, _ ("%s: this node's clock is %s %s OpenBao's"), authority, span, side);
   else
-    obk_check_fail (report, _ ("%s: this node's clock is %s %s OpenBao's, more than auth.jwt.clockSkewLeeway"),
-                    authority, span, side);
+    obk_check_fail (report, _ ("%s: this node's clock is %s %s OpenBao's, more than %s"), authority, span, side, field);
   obk_check_remedy (report, _ ("find out which of the two is wrong (timedatectl on both) and set that one"));
   obk_check_command (report, OBK_DOCTOR_SET_CLOCK);
 }
@@ -114,7 +116,7 @@ obk_doctor_clock (ObkDoctor *doctor, ObkCheckReport *report)
         continue;
       if (obk_doctor_clock_offset (doctor, address->endpoint, &offset_us, &error))
         {
-          judge_offset (doctor, report, authority, offset_us);
+          obk_doctor_judge_clock (doctor->config, report, authority, offset_us);
           n_asked++;
         }
       else

@@ -14,7 +14,6 @@
 
 #include <glib/gi18n.h>
 
-#include <locale.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -213,8 +212,6 @@ run (const ObkGlobals *globals)
   g_autoptr (GError) error = NULL;
   int fd = -1;
 
-  if (globals->json)
-    setlocale (LC_MESSAGES, "C"); /* for programs */
   if (!obk_process_harden (&error))
     {
       obk_command_complain ("%s", error->message);

@@ -6,6 +6,7 @@
 
 #include <glib/gi18n.h>
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -61,6 +62,12 @@ obk_doctor_run_as_root (const ObkDoctor *doctor)
   return g_strdup_printf (_ ("this was run by uid %u and not by root; run \"doctor\" as root, which checks as the "
                              "service's user"),
                           geteuid ());
+}
+
+gboolean
+obk_doctor_may_not_read (const char *path)
+{
+  return access (path, R_OK) != 0 && (errno == EACCES || errno == EPERM);
 }
 
 char *

@@ -68,6 +68,9 @@ char *obk_doctor_service_unit (const ObkDoctor *doctor);
 /* Returns: (transfer full): "uid 1000 may not …; run doctor as root": for what another user cannot judge */
 char *obk_doctor_run_as_root (const ObkDoctor *doctor);
 
+/* Whether the caller lacks the right to read it, or to look whether it is there. */
+gboolean obk_doctor_may_not_read (const char *path);
+
 /* The checks, by where they belong. Each adds to @report. */
 void obk_doctor_config_load (ObkDoctor *doctor, ObkCheckReport *report);
 void obk_doctor_config_validate (ObkDoctor *doctor, ObkCheckReport *report);
@@ -105,6 +108,9 @@ void obk_doctor_selinux (ObkDoctor *doctor, ObkCheckReport *report);
  * Asks one address for its health; no token is needed.
  */
 gboolean obk_doctor_clock_offset (ObkDoctor *doctor, ObkEndpoint *endpoint, gint64 *offset_us, GError **error);
+
+/* What an offset comes to under the configured login. @authority: whose clock it was compared with */
+void obk_doctor_judge_clock (const ObkConfig *config, ObkCheckReport *report, const char *authority, gint64 offset_us);
 
 /* A clock that is off by less says nothing: the Date header has whole seconds, and the answer took its time. */
 #define OBK_DOCTOR_CLOCK_US (5 * (gint64)G_USEC_PER_SEC)

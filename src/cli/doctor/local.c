@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/names.h"
 #include "base/safe-file.h"
+#include "cli/doctor/advice.h"
 #include "cli/registry-command.h"
 #include "cli/scope.h"
 #include "openbao/jwt.h"
@@ -328,26 +329,15 @@ refuse_times (ObkDoctor *doctor, ObkCheckReport *report, const char *path, const
 static void
 refuse_jwt (ObkDoctor *doctor, ObkCheckReport *report, const char *path, const char *problem)
 {
-  if (strstr (problem, "\"exp\"") != NULL || strstr (problem, "\"nbf\"") != NULL || strstr (problem, "\"iat\"") != NULL)
+  if (strstr (problem, OBK_JWT_SAYS_EXP) != NULL || strstr (problem, OBK_JWT_SAYS_NBF) != NULL
+      || strstr (problem, OBK_JWT_SAYS_IAT) != NULL)
     {
       refuse_times (doctor, report, path, problem);
       return;
     }
   obk_check_fail (report, "\"%s\": %s", path, problem);
-  if (strstr (problem, "\"iss\"") != NULL)
-    obk_check_remedy (report, _ ("have the JWT issued by auth.jwt.expectedIssuer, or correct that field"));
-  else if (strstr (problem, "\"aud\"") != NULL)
-    obk_check_remedy (report, _ ("have the JWT issued for one of auth.jwt.expectedAudience, or correct that field"));
-  else if (strstr (problem, "\"sub\"") != NULL)
-    obk_check_remedy (report, _ ("have the JWT issued for auth.jwt.expectedSubject, or correct that field"));
-  else
+  if (!obk_advice_add (obk_advice_on_jwt, problem, report))
     obk_check_remedy (report, _ ("write the JWT alone into the file, in its compact form of three parts"));
-}
-
-static gboolean
-is_unreadable (const GError *error)
-{
-  return strstr (error->message, g_strerror (EACCES)) != NULL || strstr (error->message, g_strerror (EPERM)) != NULL;
 }
 
 /* Returns: (transfer full) (nullable): the JWT */
@@ -366,7 +356,7 @@ read_jwt (ObkDoctor *doctor, ObkCheckReport *report, const char *path)
         obk_secret_set_length (jwt, length - 1);
       return jwt;
     }
-  if (!doctor->options.is_service && is_unreadable (error))
+  if (!doctor->options.is_service && obk_doctor_may_not_read (path))
     {
       obk_check_skip (report, "%s", error->message);
       return NULL;

@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "cli/ask.h"
+#include "cli/doctor/advice.h"
+#include "openbao/answer.h"
 
 #include <glib/gi18n.h>
 
@@ -15,7 +17,7 @@ obk_doctor_advise_on_outage (ObkCheckReport *report, const GError *error)
   switch (obk_error_code (error))
     {
     case OBK_ERROR_SEALED:
-      if (strstr (error->message, "namespace") != NULL)
+      if (strstr (error->message, OBK_ANSWER_SAYS_NAMESPACE_SEALED) != NULL)
         {
           obk_check_remedy (report, _ ("unseal the namespace of openbao.namespace"));
           obk_check_command (report, "bao namespace unseal NAMESPACE");
@@ -37,52 +39,11 @@ obk_doctor_advise_on_outage (ObkCheckReport *report, const GError *error)
     }
 }
 
-/* By the phrases of openbao/answer.c. */
 static void
-advise_on_jwt_login (const ObkDoctor *doctor, ObkCheckReport *report, const char *problem)
+advise_on_jwt_login (ObkCheckReport *report, const char *problem)
 {
-  static const struct
-  {
-    const char *phrase;
-    const char *remedy;
-    const char *command;
-  } rows[] = {
-    { "could not be found", N_ ("the role of auth.jwt.role is not there: correct that field, or make the role"),
-      "bao list <auth>/role" },
-    { "(aud)",
-      N_ ("the JWT's audience is not among the role's bound_audiences: have the JWT issued for it, or change "
-          "the role"),
-      "bao read <auth>/role/<role>" },
-    { "(sub)", N_ ("the JWT's subject is not the role's bound_subject: have the JWT issued for it, or change the role"),
-      "bao read <auth>/role/<role>" },
-    { "(iss)", N_ ("the JWT's issuer is not the mount's bound_issuer: have it issued by that one, or change the mount"),
-      "bao read <auth>/config" },
-    { "validating claims", N_ ("the JWT lacks what the role's bound_claims demand"), "bao read <auth>/role/<role>" },
-    { "token signature",
-      N_ ("none of the mount's keys has signed the JWT: renew jwt_validation_pubkeys, jwks_url or "
-          "oidc_discovery_url of the mount"),
-      "bao read <auth>/config" },
-    { "expired",
-      N_ ("the JWT has ended by OpenBao's clock: have its issuer write a fresh one, and compare the "
-          "clocks"),
-      NULL },
-    { "not yet valid", N_ ("the JWT begins later by OpenBao's clock: compare the clocks"), NULL },
-    { "in the future", N_ ("the JWT was issued later by OpenBao's clock: compare the clocks"), NULL },
-    { "permission denied",
-      N_ ("no auth method is mounted at auth.jwt.mountPath, in openbao.namespace if there is one; "
-          "or the role's token_bound_cidrs leave this node out. Correct the field or the mount"),
-      "bao auth list" },
-  };
-
-  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
-    {
-      if (strstr (problem, rows[i].phrase) == NULL)
-        continue;
-      obk_check_remedy (report, "%s", _ (rows[i].remedy));
-      if (rows[i].command != NULL)
-        obk_check_command (report, "%s", rows[i].command);
-      return;
-    }
+  if (obk_advice_add (obk_advice_on_jwt_login, problem, report))
+    return;
   obk_check_remedy (report, _ ("compare the role with the JWT's claims; OpenBao's audit log has the whole refusal"));
   obk_check_command (report, "bao read <auth>/role/<role>");
 }
@@ -103,7 +64,7 @@ refuse_login (const ObkDoctor *doctor, ObkCheckReport *report, const GError *err
     {
     case OBK_ERROR_AUTH_FAILED:
       if (doctor->config->auth.method == OBK_AUTH_JWT)
-        advise_on_jwt_login (doctor, report, error->message);
+        advise_on_jwt_login (report, error->message);
       else
         advise_on_cert_login (report);
       break;

@@ -8,6 +8,7 @@
 #include "cli/registry-command.h"
 #include "openbao/handshake.h"
 #include "openbao/nss.h"
+#include "openbao/tls-error.h"
 
 #include <glib/gi18n.h>
 
@@ -66,7 +67,7 @@ address_at (ObkDoctor *doctor, guint i)
   return g_ptr_array_index (doctor->addresses, i);
 }
 
-/* An address that is out while another one serves is a warning. Adds what @failed says, as one or the other. */
+/* An address that is out while another one serves is a warning. Adds @text as one or the other. */
 static void
 add_failure (ObkCheckReport *report, const char *authority, const char *text, gboolean others_pass)
 {
@@ -337,7 +338,7 @@ read_bundle (ObkDoctor *doctor, ObkCheckReport *report)
   return bundle;
 }
 
-/* @dn: as in "CN=x,O=y" */
+/* Returns: (transfer full): its alternative names, the first few */
 static char *
 describe_names (const ObkPeerCertificate *certificate)
 {
@@ -375,14 +376,14 @@ leaf_of (const ObkHandshake *handshake)
   return handshake->chain->len > 0 ? g_ptr_array_index (handshake->chain, 0) : NULL;
 }
 
-/* By the words of openbao/tls-error.c and openbao/ca-bundle.c, which tell these causes apart. */
+/* By the causes of openbao/tls-error.h. Its remedies name what was found, and so are no table of advice.h. */
 static void
 advise_on_tls (ObkDoctor *doctor, ObkCheckReport *report, const ObkHandshake *handshake, const char *problem)
 {
   const ObkPeerCertificate *leaf = leaf_of (handshake);
   g_autofree char *now = obk_registry_command_time (obk_clock_unix ());
 
-  if (strstr (problem, "name mismatch") != NULL && leaf != NULL)
+  if (strstr (problem, OBK_TLS_SAYS_NAME) != NULL && leaf != NULL)
     {
       g_autofree char *names = describe_names (leaf);
 
@@ -391,28 +392,28 @@ advise_on_tls (ObkDoctor *doctor, ObkCheckReport *report, const ObkHandshake *ha
                            "issued for \"%s\""),
                         names, doctor->config->openbao.tls_server_name);
     }
-  else if (strstr (problem, "unknown issuer") != NULL && leaf != NULL)
+  else if (strstr (problem, OBK_TLS_SAYS_ISSUER) != NULL && leaf != NULL)
     obk_check_remedy (report,
                       _ ("put the certificate of \"%s\", or of who has issued that, into openbao.caCertFile "
                          "(%s)"),
                       leaf->issuer, doctor->config->openbao.ca_cert_file);
-  else if (strstr (problem, "expired") != NULL && leaf != NULL)
+  else if (strstr (problem, OBK_TLS_SAYS_EXPIRED) != NULL && leaf != NULL)
     {
       g_autofree char *end = obk_registry_command_time (leaf->not_after_unix);
 
       obk_check_remedy (
           report, _ ("renew OpenBao's certificate, which ended at %s; or this node's clock, %s, is wrong"), end, now);
     }
-  else if (strstr (problem, "not yet valid") != NULL && leaf != NULL)
+  else if (strstr (problem, OBK_TLS_SAYS_NOT_YET) != NULL && leaf != NULL)
     {
       g_autofree char *begin = obk_registry_command_time (leaf->not_before_unix);
 
       obk_check_remedy (report, _ ("set this node's clock, which says %s; the certificate begins at %s"), now, begin);
       obk_check_command (report, OBK_DOCTOR_SET_CLOCK);
     }
-  else if (strstr (problem, "does not speak TLS") != NULL)
+  else if (strstr (problem, OBK_TLS_SAYS_NO_TLS) != NULL)
     obk_check_remedy (report, _ ("correct the port, or give the listener of OpenBao a certificate (tls_disable off)"));
-  else if (strstr (problem, "client certificate") != NULL)
+  else if (strstr (problem, OBK_TLS_SAYS_CLIENT) != NULL)
     obk_check_remedy (report, _ ("take tls_require_and_verify_client_cert out of OpenBao's listener, or use "
                                  "auth.method cert"));
   else

@@ -72,15 +72,15 @@ check_listener (ObkCheckReport *report, const char *path)
 }
 
 static void
-refuse_socket (const ObkDoctor *doctor, ObkCheckReport *report, const char *path, const char *problem)
+refuse_socket (const ObkDoctor *doctor, ObkCheckReport *report, const char *problem)
 {
-  if (strstr (problem, "permission denied") != NULL && !doctor->options.is_service)
+  if (strstr (problem, OBK_KMS_CLIENT_SAYS_DENIED) != NULL && !doctor->options.is_service)
     {
       obk_check_skip (report, "%s", problem);
       return;
     }
   obk_check_fail (report, "%s", problem);
-  if (strstr (problem, "permission denied") != NULL)
+  if (strstr (problem, OBK_KMS_CLIENT_SAYS_DENIED) != NULL)
     obk_check_remedy (report, _ ("the checks of socket.group and socket.parent above say what keeps the service out"));
   else
     advise_to_start (doctor, report);
@@ -165,7 +165,7 @@ obk_doctor_status_encrypt (ObkDoctor *doctor, ObkCheckReport *report)
     return;
   client = obk_kms_client_new (path, OBK_EXCHANGE_TIMEOUT_US, &error);
   if (client == NULL)
-    refuse_socket (doctor, report, path, error->message);
+    refuse_socket (doctor, report, error->message);
   else
     call (doctor, report, client);
 }

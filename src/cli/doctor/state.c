@@ -138,7 +138,7 @@ refuse_state (ObkDoctor *doctor, ObkCheckReport *report)
   g_autofree char *checkpoint = g_strconcat (doctor->config->state.path, OBK_STATE_CHECKPOINT_SUFFIX, NULL);
   gboolean unreadable = FALSE;
 
-  if (!doctor->options.is_service && strstr (problem, g_strerror (EACCES)) != NULL)
+  if (!doctor->options.is_service && obk_doctor_may_not_read (doctor->config->state.path))
     {
       g_autofree char *hint = obk_doctor_run_as_root (doctor);
 

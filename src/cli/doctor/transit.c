@@ -6,7 +6,9 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/ask.h"
+#include "cli/doctor/advice.h"
 #include "identity/key-identity.h"
+#include "openbao/answer.h"
 #include "registry/profile.h"
 #include "registry/rotation.h"
 
@@ -191,13 +193,13 @@ obk_doctor_capabilities (ObkDoctor *doctor, ObkCheckReport *report)
 /* The key */
 
 static void
-refuse_call (const ObkDoctor *doctor, ObkCheckReport *report, const GError *error)
+refuse_call (ObkCheckReport *report, const GError *error)
 {
   obk_check_fail (report, "%s", error->message);
   switch (obk_error_code (error))
     {
     case OBK_ERROR_KEY_MISSING:
-      if (strstr (error->message, "no handler for route") != NULL)
+      if (strstr (error->message, OBK_ANSWER_SAYS_NO_ROUTE) != NULL)
         {
           obk_check_remedy (report, _ ("nothing is mounted at transit.mountPath: correct that field, or mount Transit "
                                        "there"));
@@ -227,36 +229,14 @@ obk_doctor_metadata (ObkDoctor *doctor, ObkCheckReport *report)
 
   doctor->metadata = obk_ask_key (doctor->session, &error);
   if (doctor->metadata == NULL)
-    refuse_call (doctor, report, error);
+    refuse_call (report, error);
   else
     obk_check_ok (report, _ ("%s, latest version %u, %u versions, minimum to decrypt %u"), doctor->metadata->type,
                   doctor->metadata->latest_version, doctor->metadata->versions->len,
                   doctor->metadata->min_decryption_version);
 }
 
-/* Definite findings on what the key is like; those on its versions are transit.version_restrictions'. By the words of
- * registry/profile.c. */
-static void
-advise_on_profile (ObkCheckReport *report, const char *problem)
-{
-  if (strstr (problem, "soft-deleted") != NULL)
-    {
-      obk_check_remedy (report, _ ("bring the key back"));
-      obk_check_command (report, "bao write -f <mount>/keys/<key>/soft-delete-restore");
-    }
-  else if (strstr (problem, "may be deleted") != NULL)
-    {
-      obk_check_remedy (report, _ ("forbid its deletion"));
-      obk_check_command (report, "bao write <mount>/keys/<key>/config deletion_allowed=false");
-    }
-  else if (strstr (problem, "another key") != NULL || strstr (problem, "of type") != NULL)
-    {
-      obk_check_remedy (report, _ ("make another key, name it in transit.keyName with a keyLineageId of its own, and "
-                                   "move to it by a second provider beside this one"));
-      obk_check_command (report, "bao write <mount>/keys/NEW type=aes256-gcm96");
-    }
-}
-
+/* Definite findings on what the key is like; those on its versions are transit.version_restrictions'. */
 void
 obk_doctor_profile (ObkDoctor *doctor, ObkCheckReport *report)
 {
@@ -270,7 +250,7 @@ obk_doctor_profile (ObkDoctor *doctor, ObkCheckReport *report)
       const ObkProfileFinding *finding = g_ptr_array_index (findings, i);
 
       obk_check_fail (report, "%s", finding->text);
-      advise_on_profile (report, finding->text);
+      obk_advice_add (obk_advice_on_key, finding->text, report);
     }
   if (findings->len == 0)
     obk_check_ok (report, _ ("not exportable, not derived, no plaintext backup, no deletion"));
@@ -284,7 +264,7 @@ obk_doctor_disable_upsert (ObkDoctor *doctor, ObkCheckReport *report)
 
   if (!obk_ask_upsert (doctor->session, &disabled, &error))
     {
-      refuse_call (doctor, report, error);
+      refuse_call (report, error);
       return;
     }
   doctor->metadata->disable_upsert = disabled;
@@ -453,6 +433,6 @@ obk_doctor_transit_probe (ObkDoctor *doctor, ObkCheckReport *report)
       check_binding (doctor, report, ciphertext, elapsed, obk_key_identity_version (identity));
     }
   else
-    refuse_call (doctor, report, error);
+    refuse_call (report, error);
   obk_key_identity_unref (identity);
 }

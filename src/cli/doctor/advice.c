@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What to do about a failure, by what its text says: texts of other modules, whose headers name the phrases. Pure. */
+#include "cli/doctor/advice.h"
+
+#include "cli/doctor/doctor.h"
+#include "openbao/answer.h"
+#include "openbao/cert-signer.h"
+#include "openbao/jwt.h"
+#include "openbao/pin.h"
+#include "registry/profile.h"
+
+#include <glib/gi18n.h>
+
+#include <string.h>
+
+const ObkAdvice obk_advice_on_certificate[] = {
+  { OBK_PKCS11_SAYS_NOT_LOADED, N_ ("correct auth.cert.pkcs11.modulePath, or install the module"),
+    "p11-kit list-modules" },
+  { OBK_PKCS11_SAYS_NONE_REGISTERED, N_ ("install the token's module, or name it in auth.cert.pkcs11.modulePath"),
+    "p11-kit list-modules" },
+  { OBK_PKCS11_SAYS_NO_TOKEN,
+    N_ ("plug the token in, see that the service's user may use it, or correct "
+        "auth.cert.pkcs11.tokenLabel or the uri; these are there:"),
+    "p11-kit list-modules" },
+  { OBK_PKCS11_SAYS_SEVERAL_TOKENS, N_ ("name it by auth.cert.pkcs11.uri, with serial="), "p11-kit list-modules" },
+  { OBK_CERT_SIGNER_SAYS_PIN_NOT_TRIED, N_ ("log in to it once with another tool, with the right PIN"),
+    "p11tool --list-tokens" },
+  { OBK_CERT_SIGNER_SAYS_PIN_LOCKED, N_ ("unlock it with the tools of its maker"), "p11tool --list-tokens" },
+  { OBK_CERT_SIGNER_SAYS_PIN_REFUSED,
+    N_ ("write the right PIN into auth.cert.pkcs11.pinFile; do not try many, since tokens lock"), NULL },
+  { OBK_CERT_SIGNER_SAYS_PIN_WANTED, N_ ("name a file that holds it in auth.cert.pkcs11.pinFile"), NULL },
+  { OBK_PIN_SAYS_FILE, N_ ("the file holds the PIN alone, and belongs to root and the service's group, mode 0640"),
+    NULL },
+  { OBK_PKCS11_SAYS_NO_KEY, N_ ("correct auth.cert.pkcs11.keyLabel or the uri's object or id; these are in the token:"),
+    "p11tool --login --list-privkeys" },
+  { OBK_PKCS11_SAYS_SEVERAL_KEYS, N_ ("name it by auth.cert.pkcs11.uri, with id="), "p11tool --login --list-privkeys" },
+  { OBK_CERT_SIGNER_SAYS_OTHER_KEY,
+    N_ ("name the certificate of that key in auth.cert.pkcs11.certificateFile, "
+        "or the key of that certificate in keyLabel"),
+    NULL },
+  { OBK_PKCS11_SAYS_NO_CERTIFICATE, N_ ("name the file of the certificate in auth.cert.pkcs11.certificateFile"), NULL },
+  { OBK_CLIENT_CHAIN_SAYS_NOT_YET, N_ ("set this node's clock, or have another one issued"), OBK_DOCTOR_SET_CLOCK },
+  { OBK_CLIENT_CHAIN_SAYS_EXPIRED, N_ ("have a new certificate issued for the key, and write it into its file"), NULL },
+  { OBK_CLIENT_CHAIN_SAYS_EXPIRES, N_ ("have a new certificate issued for the key, and write it into its file"), NULL },
+  { OBK_CLIENT_CHAIN_SAYS_NOT_FOR_CLIENTS, N_ ("have one issued with the extended key usage clientAuth"), NULL },
+  { OBK_CLIENT_CHAIN_SAYS_NOT_FIRST, N_ ("put our own certificate first in the file"), NULL },
+  { OBK_CLIENT_CHAIN_SAYS_NO_CHAIN, N_ ("order the file: ours, then who has issued it, and so on"), NULL },
+  { OBK_CLIENT_CHAIN_SAYS_WEAK, N_ ("have it issued anew with SHA-256 or better"), NULL },
+  { OBK_CERT_SIGNER_SAYS_FILE,
+    N_ ("correct auth.cert.pkcs11.certificateFile; it belongs to root and the service's group, "
+        "mode 0640"),
+    NULL },
+  { NULL, NULL, NULL },
+};
+
+const ObkAdvice obk_advice_on_jwt_login[] = {
+  { OBK_ANSWER_SAYS_NO_ROLE, N_ ("the role of auth.jwt.role is not there: correct that field, or make the role"),
+    "bao list <auth>/role" },
+  { OBK_ANSWER_SAYS_AUDIENCE,
+    N_ ("the JWT's audience is not among the role's bound_audiences: have the JWT issued for it, or change "
+        "the role"),
+    "bao read <auth>/role/<role>" },
+  { OBK_ANSWER_SAYS_SUBJECT,
+    N_ ("the JWT's subject is not the role's bound_subject: have the JWT issued for it, or change the role"),
+    "bao read <auth>/role/<role>" },
+  { OBK_ANSWER_SAYS_ISSUER,
+    N_ ("the JWT's issuer is not the mount's bound_issuer: have it issued by that one, or change the mount"),
+    "bao read <auth>/config" },
+  { OBK_ANSWER_SAYS_CLAIMS, N_ ("the JWT lacks what the role's bound_claims demand"), "bao read <auth>/role/<role>" },
+  { OBK_ANSWER_SAYS_NO_KEY,
+    N_ ("none of the mount's keys has signed the JWT: renew jwt_validation_pubkeys, jwks_url or "
+        "oidc_discovery_url of the mount"),
+    "bao read <auth>/config" },
+  { OBK_ANSWER_SAYS_EXPIRED,
+    N_ ("the JWT has ended by OpenBao's clock: have its issuer write a fresh one, and compare the "
+        "clocks"),
+    NULL },
+  { OBK_ANSWER_SAYS_NOT_YET, N_ ("the JWT begins later by OpenBao's clock: compare the clocks"), NULL },
+  { OBK_ANSWER_SAYS_FUTURE, N_ ("the JWT was issued later by OpenBao's clock: compare the clocks"), NULL },
+  { OBK_ANSWER_SAYS_DENIED,
+    N_ ("no auth method is mounted at auth.jwt.mountPath, in openbao.namespace if there is one; "
+        "or the role's token_bound_cidrs leave this node out. Correct the field or the mount"),
+    "bao auth list" },
+  { NULL, NULL, NULL },
+};
+
+const ObkAdvice obk_advice_on_jwt[] = {
+  { OBK_JWT_SAYS_ISS, N_ ("have the JWT issued by auth.jwt.expectedIssuer, or correct that field"), NULL },
+  { OBK_JWT_SAYS_AUD, N_ ("have the JWT issued for one of auth.jwt.expectedAudience, or correct that field"), NULL },
+  { OBK_JWT_SAYS_SUB, N_ ("have the JWT issued for auth.jwt.expectedSubject, or correct that field"), NULL },
+  { NULL, NULL, NULL },
+};
+
+#define OTHER_KEY                                                                                                      \
+  N_ ("make another key, name it in transit.keyName with a keyLineageId of its own, and "                              \
+      "move to it by a second provider beside this one")
+
+const ObkAdvice obk_advice_on_key[] = {
+  { OBK_PROFILE_SAYS_SOFT_DELETED, N_ ("bring the key back"), "bao write -f <mount>/keys/<key>/soft-delete-restore" },
+  { OBK_PROFILE_SAYS_DELETABLE, N_ ("forbid its deletion"),
+    "bao write <mount>/keys/<key>/config deletion_allowed=false" },
+  { OBK_PROFILE_SAYS_OTHER_KEY, OTHER_KEY, "bao write <mount>/keys/NEW type=aes256-gcm96" },
+  { OBK_PROFILE_SAYS_OTHER_TYPE, OTHER_KEY, "bao write <mount>/keys/NEW type=aes256-gcm96" },
+  { NULL, NULL, NULL },
+};
+
+const ObkAdvice *
+obk_advice_find (const ObkAdvice *table, const char *problem)
+{
+  for (const ObkAdvice *row = table; row->phrase != NULL; row++)
+    if (strstr (problem, row->phrase) != NULL)
+      return row;
+  return NULL;
+}
+
+gboolean
+obk_advice_add (const ObkAdvice *table, const char *problem, ObkCheckReport *report)
+{
+  const ObkAdvice *row = obk_advice_find (table, problem);
+
+  if (row == NULL)
+    return FALSE;
+  obk_check_remedy (report, "%s", _ (row->remedy));
+  if (row->command != NULL)
+    obk_check_command (report, "%s", row->command);
+  return TRUE;
+}
