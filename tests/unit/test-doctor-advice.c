@@ -229,14 +229,14 @@ test_clock (void)
   {
     ObkAuthMethod method;
     gint64 offset_us;
-    ObkVerdict verdict;
+    ObkCheckResult result;
     const char *text;
   } cases[] = {
-    { OBK_AUTH_JWT, 4 * S, OBK_VERDICT_OK, "agrees" },
-    { OBK_AUTH_JWT, 20 * S, OBK_VERDICT_WARN, "20 s ahead of OpenBao's" },
-    { OBK_AUTH_JWT, 40 * S, OBK_VERDICT_FAIL, "more than auth.jwt.clockSkewLeeway" },
-    { OBK_AUTH_CERT, -40 * S, OBK_VERDICT_WARN, "40 s behind OpenBao's" },
-    { OBK_AUTH_CERT, 80 * S, OBK_VERDICT_FAIL, "more than auth.cert.clockSkewLeeway" },
+    { OBK_AUTH_JWT, 4 * S, OBK_CHECK_OK, "agrees" },
+    { OBK_AUTH_JWT, 20 * S, OBK_CHECK_WARN, "20 s ahead of OpenBao's" },
+    { OBK_AUTH_JWT, 40 * S, OBK_CHECK_FAIL, "more than auth.jwt.clockSkewLeeway" },
+    { OBK_AUTH_CERT, -40 * S, OBK_CHECK_WARN, "40 s behind OpenBao's" },
+    { OBK_AUTH_CERT, 80 * S, OBK_CHECK_FAIL, "more than auth.cert.clockSkewLeeway" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -249,7 +249,7 @@ test_clock (void)
       config.auth.cert.clock_skew_leeway_us = 60 * S;
       obk_doctor_judge_clock (&config, report, "bao:8200", cases[i].offset_us);
       finding = g_ptr_array_index (report->findings, 0);
-      g_assert_cmpint (finding->verdict, ==, cases[i].verdict);
+      g_assert_cmpint (finding->result, ==, cases[i].result);
       g_assert_nonnull (strstr (finding->text, cases[i].text));
     }
 }
