@@ -53,8 +53,8 @@ enum
 static const Permission permissions[] = {
   { .path = "<mount>/keys/<key>", .needed = "read", .forbidden = "create,update" },
   { .path = "<mount>/config/keys", .needed = "read", .forbidden = "create,update" },
-  { .path = "<mount>/encrypt/<key>", .needed = "update" },
-  { .path = "<mount>/decrypt/<key>", .needed = "update" },
+  { .path = "<mount>/encrypt/<key>", .needed = "update", .forbidden = "create" },
+  { .path = "<mount>/decrypt/<key>", .needed = "update", .forbidden = "create" },
   { .path = "auth/token/renew-self", .needed = "update", .convenience = TRUE },
   { .path = "<mount>/keys/<key>/rotate", .forbidden = "create,update" },
   { .path = "<mount>/keys/<key>/config", .forbidden = "create,update" },
@@ -64,17 +64,36 @@ static const Permission permissions[] = {
   { .path = "<mount>/restore/<key>", .forbidden = "create,update" },
   { .path = "<mount>/rewrap/<key>", .forbidden = "create,update" },
   { .path = "<mount>/export/encryption-key/<key>", .forbidden = "read" },
+  { .path = "<mount>/export/encryption-key/<key>/1", .forbidden = "read" },
+  { .path = "<mount>/export/encryption-key/<key>/latest", .forbidden = "read" },
   { .path = "<mount>/export/hmac-key/<key>", .forbidden = "read" },
+  { .path = "<mount>/export/hmac-key/<key>/1", .forbidden = "read" },
+  { .path = "<mount>/export/hmac-key/<key>/latest", .forbidden = "read" },
   { .path = "<mount>/backup/<key>", .forbidden = "read" },
+  { .path = "sys/capabilities-self" },
+  /* by which it could give itself more */
+  { .path = "sys/policies/acl/*", .forbidden = "create,update" },
+  { .path = "sys/policy/*", .forbidden = "create,update" },
+  { .path = "sys/auth/*", .forbidden = "create,update" },
+  { .path = "auth/*", .forbidden = "create,update" },
+  { .path = "auth/token/create", .forbidden = "create,update" },
+  { .path = "<auth>/config", .forbidden = "create,update" },
+  { .path = "<auth>/role/<role>", .forbidden = "create,update" },
+  { .path = "<auth>/certs/<role>", .forbidden = "create,update" },
+  { .path = "sys/mounts/<mount>", .forbidden = "create,update" },
+  { .path = "sys/mounts/<mount>/tune", .forbidden = "create,update" },
 };
 
 static char *
 fill_in (const ObkConfig *config, const char *path)
 {
+  gboolean by_jwt = config->auth.method == OBK_AUTH_JWT;
   g_autoptr (GString) text = g_string_new (path);
 
   g_string_replace (text, "<mount>", config->transit.mount_path, 1);
   g_string_replace (text, "<key>", config->transit.key_name, 1);
+  g_string_replace (text, "<auth>", by_jwt ? config->auth.jwt.mount_path : config->auth.cert.mount_path, 1);
+  g_string_replace (text, "<role>", by_jwt ? config->auth.jwt.role : config->auth.cert.name, 1);
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
