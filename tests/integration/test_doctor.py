@@ -477,6 +477,14 @@ POLICIES = {
     "no-capabilities": (lambda text: text.replace("capabilities-self", "x"), "sys/capabilities-self"),
     "export": (lambda text: text + 'path "+/export/*" { capabilities = ["read"] }', "<mount>/export/encryption-key"),
     "rotate": (lambda text: text + 'path "+/keys/+/rotate" { capabilities = ["update"] }', "<mount>/keys/<key>/rotate"),
+    "export-of-a-version": (lambda text: text + 'path "+/export/encryption-key/+/+" { capabilities = ["read"] }',
+                            "<mount>/export/encryption-key/<key>/1 (read); <mount>/export/encryption-key/<key>/latest (read)"),
+    "upsert": (lambda text: text.replace('["update"]', '["create", "update"]'), "<mount>/encrypt/<key> (create)"),
+    "policies": (lambda text: text + 'path "sys/policies/acl/*" { capabilities = ["create", "update"] }',
+                 "sys/policies/acl/* (create,update)"),
+    "logins": (lambda text: text + 'path "auth/*" { capabilities = ["update", "sudo"] }', "<auth>/role/<role> (sudo,update)"),
+    "mounts": (lambda text: text + 'path "sys/mounts/*" { capabilities = ["delete"] }', "sys/mounts/<mount> (delete)"),
+    "delete-what-is-needed": (lambda text: text.replace('["update"]', '["update", "delete"]'), "<mount>/decrypt/<key> (delete)"),
     "wide": (lambda text: 'path "*" { capabilities = ["create","read","update","delete","list","sudo"] }',
              "delete,sudo"),
 }
@@ -601,6 +609,29 @@ def test_no_provider(node):
     node.stop()
     report = Report(node.config)
     assert_first(report, "kms.status_encrypt", "No such file", "systemctl enable --now")
+
+
+SYSTEMD = """mount -t tmpfs systemd /run && mkdir -p /run/systemd/system && PATH=$1:$PATH && export PATH && shift && exec "$@"
+"""
+
+
+def test_a_service_in_a_crash_loop(node, directory):
+    """As systemd has it: the socket is there, and the service never stays."""
+    node.stop()
+    properties = ["LoadState=loaded", "ActiveState=activating", "SubState=auto-restart", "Result=exit-code", "NRestarts=31",
+                  "ExecMainStatus=5", "MainPID=0", "UnitFileState=enabled", "After=network-online.target"]
+    systemctl = directory / "programs" / "systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text("#!/bin/sh\ncase \"$*\" in *.service) printf '%s\\n' " + " ".join(properties) + ";; esac\n")
+    os.chmod(systemctl, 0o755)
+    with socket.socket(socket.AF_UNIX) as of_systemd:
+        of_systemd.bind(str(node.socket))
+        os.chmod(node.socket, 0o660)
+        report = Report(node.config, prefix=["unshare", "--mount", "sh", "-c", SYSTEMD, "sh", str(systemctl.parent)])
+    for check in ("kms.status_encrypt", "systemd.unit"):
+        assert report.results[check] == "fail"
+        assert "does not run" in report.texts(check) and "31 times so far (exit-code, exit code 5)" in report.texts(check)
+        assert any("journalctl -u" in command for command in report.commands(check)), report.text
 
 
 def test_a_dead_socket(node):

@@ -8,7 +8,7 @@
   "LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\n"                                    \
   "Before=multi-user.target shutdown.target kubelet.service\n"                                                         \
   "After=system.slice network-online.target bao-kms-provider.socket\nNeedDaemonReload=no\nResult=success\n"            \
-  "User=openbao-kms\nMainPID=812\n"
+  "User=openbao-kms\nMainPID=812\nNRestarts=0\nExecMainStatus=5\n"
 #define SOCKET                                                                                                         \
   "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nListen=/run/openbao-kms/kms.sock (Stream)\n"           \
   "SocketMode=0660\nSocketGroup=openbao-kms-socket\n"
@@ -38,7 +38,24 @@ static const Case cases[] = {
   { "not-after-network", SERVICE, SOCKET, KUBELET, "network-online.target", "network.target", FALSE, OBK_CHECK_WARN,
     "network-online.target", "systemctl edit bao-kms-provider.service" },
   { "failed", SERVICE, SOCKET, KUBELET, "ActiveState=active\nSubState=running", "ActiveState=failed", FALSE,
-    OBK_CHECK_FAIL, "has failed", "journalctl -u bao-kms-provider.service -n 20" },
+    OBK_CHECK_FAIL, "has failed (success, exit code 5)", "journalctl -u bao-kms-provider.service -n 20" },
+  { "crash-loop", SERVICE, SOCKET, KUBELET, "ActiveState=active\nSubState=running",
+    "ActiveState=activating\nSubState=auto-restart", FALSE, OBK_CHECK_FAIL, "ends as soon as it is started",
+    "journalctl -u bao-kms-provider.service -n 20" },
+  { "crash-loop-at-its-next-try", SERVICE, SOCKET, KUBELET,
+    "User=openbao-kms\nMainPID=812\nNRestarts=0\nExecMainStatus=5\n", "NRestarts=7\nActiveState=activating\n", FALSE,
+    OBK_CHECK_FAIL, "7 times so far", "journalctl -u bao-kms-provider.service -n 20" },
+  { "inactive", SERVICE, SOCKET, KUBELET, "ActiveState=active\nSubState=running", "ActiveState=inactive", FALSE,
+    OBK_CHECK_FAIL, "does not run",
+    "systemctl start bao-kms-provider.service\njournalctl -u bao-kms-provider.service -n 20" },
+  { "inactive-yet", SERVICE, SOCKET, KUBELET, "ActiveState=active\nSubState=running", "ActiveState=inactive", TRUE,
+    OBK_CHECK_OK, "is inactive", NULL },
+  { "without-process", SERVICE, SOCKET, KUBELET, "MainPID=812", "MainPID=0", FALSE, OBK_CHECK_FAIL, "without a process",
+    "journalctl -u bao-kms-provider.service -n 20" },
+  { "masked", "LoadState=masked\nActiveState=inactive\n", SOCKET, KUBELET, NULL, NULL, FALSE, OBK_CHECK_FAIL,
+    "is masked", "systemctl unmask bao-kms-provider.service" },
+  { "masked-socket", SERVICE, "LoadState=masked\nActiveState=inactive\n", KUBELET, NULL, NULL, FALSE, OBK_CHECK_FAIL,
+    "bao-kms-provider.socket is masked", "systemctl unmask bao-kms-provider.socket" },
   { "not-enabled", SERVICE, SOCKET, KUBELET, "UnitFileState=enabled", "UnitFileState=disabled", FALSE, OBK_CHECK_FAIL,
     "neither unit is enabled", "systemctl enable bao-kms-provider.socket bao-kms-provider.service" },
   { "not-enabled-yet", SERVICE, SOCKET, KUBELET, "UnitFileState=enabled", "UnitFileState=disabled", TRUE, OBK_CHECK_OK,

@@ -115,8 +115,8 @@ const ObkCheck obk_checks[] = {
     .needs = { "openbao.auth" },
     .run = obk_doctor_capabilities,
     .meaning = N_ ("The token may do what the provider needs, and not what it must not: make, rotate, configure, trim, "
-                   "delete, restore, rewrap, export or back up the key, change the mount's config/keys; nor sudo or "
-                   "delete on any of them."),
+                   "delete, restore, rewrap, export or back up the key, change the mount or its config/keys, write "
+                   "policies, logins or roles, or make tokens; nor sudo or delete on any of them."),
     .remedy = N_ ("bao-kms-provider policy openbao | bao policy write NAME -, and no other policy at the role.") },
   { .id = "transit.metadata",
     .needs = { "openbao.auth" },
@@ -171,9 +171,9 @@ const ObkCheck obk_checks[] = {
     .needs = { "config.validate" },
     .place = OBK_CHECK_AS_CALLER,
     .run = obk_doctor_systemd,
-    .meaning
-    = N_ ("The service is ordered before kubelet.service and after the network, starts at boot, has not failed, "
-          "and the socket unit has the path, mode and group of the configuration."),
+    .meaning = N_ ("The service runs and does not end again and again, is ordered before kubelet.service and after the "
+                   "network, starts at boot, is not masked, and the socket unit has the path, mode and group of the "
+                   "configuration."),
     .remedy = N_ ("systemctl edit, enable, daemon-reload, as the finding says.") },
   { .id = "selinux",
     .needs = { "config.validate" },

@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #define SERVICE_USER "openbao-kms"
-#define SYSTEMD_RUNS "/run/systemd/system"
 
 static GStrv encryption_configs = NULL;
 static char *user_text = NULL;
@@ -28,10 +27,8 @@ static gboolean before_start = FALSE;
 /* Whom the provider runs as */
 
 static gboolean
-find_in_unit (const ObkDoctor *doctor, ObkIds *ids)
+find_in_unit (const ObkUnit *unit, ObkIds *ids)
 {
-  g_autofree char *name = obk_doctor_service_unit (doctor);
-  g_autoptr (GHashTable) unit = g_file_test (SYSTEMD_RUNS, G_FILE_TEST_IS_DIR) ? obk_unit_read (name, NULL) : NULL;
   const char *user = obk_unit_get (unit, "User");
 
   return *user != '\0' && obk_ids_parse (user, ids, NULL);
@@ -54,11 +51,11 @@ find_in_state (const ObkDoctor *doctor, ObkIds *ids)
 }
 
 static gboolean
-find_service (const ObkDoctor *doctor, ObkIds *ids, GError **error)
+find_service (const ObkDoctor *doctor, const ObkUnit *unit, ObkIds *ids, GError **error)
 {
   if (user_text != NULL)
     return obk_ids_parse (user_text, ids, error);
-  if (!find_in_unit (doctor, ids) && !obk_ids_parse (SERVICE_USER, ids, NULL) && !find_in_state (doctor, ids))
+  if (!find_in_unit (unit, ids) && !obk_ids_parse (SERVICE_USER, ids, NULL) && !find_in_state (doctor, ids))
     obk_ids_of_uid (geteuid (), getegid (), ids);
   return TRUE;
 }
@@ -70,6 +67,8 @@ static gboolean
 prepare (ObkDoctor *doctor, const ObkGlobals *globals, GError **error)
 {
   g_autoptr (GPtrArray) problems = NULL;
+  g_autoptr (GHashTable) unit = NULL;
+  g_autofree char *name = NULL;
 
   doctor->options = (ObkDoctorOptions){
     .config_path = globals->config_path,
@@ -80,8 +79,13 @@ prepare (ObkDoctor *doctor, const ObkGlobals *globals, GError **error)
   };
   doctor->config = obk_config_load (globals->config_path, &globals->flags, &problems, NULL);
   doctor->units = obk_registry_command_name_units (obk_config_path (globals->config_path));
-  if (!find_service (doctor, &doctor->options.service, error))
+  name = obk_doctor_service_unit (doctor);
+  /* Before the fork: what asks needs a thread of GLib's, which the new process would lack. */
+  unit = g_file_test (OBK_SYSTEMD_RUNS, G_FILE_TEST_IS_DIR) ? obk_unit_read (name, NULL) : NULL;
+  doctor->outage = obk_unit_describe_outage (name, unit);
+  if (!find_service (doctor, unit, &doctor->options.service, error))
     return FALSE;
+  doctor->options.outage = doctor->outage;
   doctor->options.is_service = doctor->options.is_root || geteuid () == doctor->options.service.uid;
   return TRUE;
 }

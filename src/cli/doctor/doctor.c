@@ -21,6 +21,7 @@ obk_doctor_clear (ObkDoctor *doctor)
   g_clear_pointer (&doctor->state, obk_state_free);
   g_clear_error (&doctor->state_error);
   g_clear_pointer (&doctor->units, g_free);
+  g_clear_pointer (&doctor->outage, g_free);
   g_clear_pointer (&doctor->scope, obk_scope_free);
   g_clear_pointer (&doctor->config, obk_config_free);
 }

@@ -25,6 +25,7 @@ typedef struct
   ObkIds service;                        /* whom the provider runs as */
   gboolean is_service;                   /* what runs as the service does so with its ids */
   gboolean is_root;                      /* the caller */
+  const char *outage;                    /* (nullable): that the service does not run, by systemd's word */
 } ObkDoctorOptions;
 
 /* One configured address of OpenBao, as far as it has been followed. */
@@ -41,6 +42,7 @@ struct _ObkDoctor
   ObkDoctorOptions options;
   ObkConfig *config; /* from config.load on */
   ObkScope *scope;
+  char *outage;         /* (nullable): what the options borrow */
   char *units;          /* "NAME.socket NAME.service" */
   GPtrArray *addresses; /* of ObkDoctorAddress */
   ObkPoller *poller;

@@ -7,8 +7,6 @@
 
 #include <glib/gi18n.h>
 
-#define SYSTEMD_RUNS "/run/systemd/system"
-
 void
 obk_doctor_systemd (ObkDoctor *doctor, ObkCheckReport *report)
 {
@@ -20,7 +18,7 @@ obk_doctor_systemd (ObkDoctor *doctor, ObkCheckReport *report)
   g_autoptr (GHashTable) socket = NULL;
   g_autoptr (GHashTable) kubelet = NULL;
 
-  if (!g_file_test (SYSTEMD_RUNS, G_FILE_TEST_IS_DIR))
+  if (!g_file_test (OBK_SYSTEMD_RUNS, G_FILE_TEST_IS_DIR))
     {
       obk_check_pass_over (report, _ ("this machine is not run by systemd"));
       return;

@@ -26,6 +26,17 @@ advise_to_start (const ObkDoctor *doctor, ObkCheckReport *report)
   obk_check_command (report, "systemctl enable --now %s\njournalctl -u %s -n 20", doctor->units, service);
 }
 
+/* Says so where systemd knows that the service does not run, whatever answers on its socket. */
+static gboolean
+is_down (const ObkDoctor *doctor, ObkCheckReport *report)
+{
+  if (doctor->options.outage == NULL)
+    return FALSE;
+  obk_check_fail (report, "%s", doctor->options.outage);
+  advise_to_start (doctor, report);
+  return TRUE;
+}
+
 /* Whose the listening end is, by the kernel's word: who has called listen(). */
 static gboolean
 read_listener (const char *path, struct ucred *who)
@@ -79,6 +90,8 @@ refuse_socket (const ObkDoctor *doctor, ObkCheckReport *report, const char *prob
       obk_check_skip (report, "%s", problem);
       return;
     }
+  if (is_down (doctor, report))
+    return;
   obk_check_fail (report, "%s", problem);
   if (strstr (problem, OBK_KMS_CLIENT_SAYS_DENIED) != NULL)
     obk_check_remedy (report, _ ("the checks of socket.group and socket.parent above say what keeps the service out"));
@@ -130,6 +143,8 @@ call (ObkDoctor *doctor, ObkCheckReport *report, ObkKmsClient *client)
 
   if (!obk_kms_client_status (client, OBK_EXCHANGE_TIMEOUT_US, &status, &error))
     {
+      if (is_down (doctor, report))
+        return;
       obk_check_fail (report, "Status: %s", error->message);
       obk_check_remedy (report, _ ("what listens is no provider, or one that hangs, or it refuses this user "
                                    "(server.allowedUids): see who it is, and its log"));

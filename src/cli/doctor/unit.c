@@ -8,12 +8,13 @@
 #include <gio/gio.h>
 #include <glib/gi18n.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #define KUBELET "kubelet.service"
 #define PROPERTIES                                                                                                     \
   "--property=LoadState,ActiveState,SubState,UnitFileState,Before,After,NeedDaemonReload,Result,Listen,SocketMode,"    \
-  "SocketGroup,User,MainPID,NRestarts"
+  "SocketGroup,User,MainPID,NRestarts,ExecMainStatus"
 
 ObkUnit *
 obk_unit_parse (const char *text)
@@ -80,6 +81,44 @@ starts_at_boot (const ObkUnit *unit)
   return g_str_has_prefix (state, "enabled") || strcmp (state, "alias") == 0 || strcmp (state, "generated") == 0;
 }
 
+static gboolean
+is_masked (const ObkUnit *unit)
+{
+  return strcmp (obk_unit_get (unit, "LoadState"), "masked") == 0;
+}
+
+/* With Restart=always and no limit a service that cannot start is never "failed": it waits for its next try. */
+static gboolean
+is_in_crash_loop (const ObkUnit *unit)
+{
+  return strcmp (obk_unit_get (unit, "ActiveState"), "activating") == 0
+         && (g_str_has_prefix (obk_unit_get (unit, "SubState"), "auto-restart")
+             || strtoul (obk_unit_get (unit, "NRestarts"), NULL, 10) > 0);
+}
+
+char *
+obk_unit_describe_outage (const char *name, const ObkUnit *service)
+{
+  const char *state = obk_unit_get (service, "ActiveState");
+
+  if (is_masked (service))
+    return g_strdup_printf (_ ("%s is masked: systemd does not start it"), name);
+  if (!is_loaded (service))
+    return NULL;
+  if (is_in_crash_loop (service))
+    return g_strdup_printf (_ ("%s does not run: it ends as soon as it is started, %s times so far (%s, exit code %s)"),
+                            name, obk_unit_get (service, "NRestarts"), obk_unit_get (service, "Result"),
+                            obk_unit_get (service, "ExecMainStatus"));
+  if (strcmp (state, "failed") == 0)
+    return g_strdup_printf (_ ("%s does not run: it has failed (%s, exit code %s)"), name,
+                            obk_unit_get (service, "Result"), obk_unit_get (service, "ExecMainStatus"));
+  if (strcmp (state, "inactive") == 0)
+    return g_strdup_printf (_ ("%s does not run"), name);
+  if (is_active (service) && strcmp (obk_unit_get (service, "MainPID"), "0") == 0)
+    return g_strdup_printf (_ ("%s is active without a process"), name);
+  return NULL;
+}
+
 /* A list of units, with spaces between. */
 static gboolean
 names (const char *list, const char *unit)
@@ -131,15 +170,44 @@ judge_socket_unit (const ObkUnitQuestion *question, ObkCheckReport *report)
     }
 }
 
+/* Whether it runs. Before the first start it need not, but what has tried and ended is worth a word then, too. */
+static void
+judge_life (const ObkUnitQuestion *question, ObkCheckReport *report)
+{
+  g_autofree char *outage = obk_unit_describe_outage (question->service_name, question->service);
+  gboolean inactive = strcmp (obk_unit_get (question->service, "ActiveState"), "inactive") == 0;
+
+  if (outage == NULL || (question->before_start && inactive))
+    return;
+  obk_check_fail (report, "%s", outage);
+  if (inactive)
+    {
+      obk_check_remedy (report, _ ("start it, and see its log when it does not stay up"));
+      obk_check_command (report, "systemctl start %s\njournalctl -u %s -n 20", question->service_name,
+                         question->service_name);
+    }
+  else
+    {
+      obk_check_remedy (report, _ ("its log says why"));
+      obk_check_command (report, "journalctl -u %s -n 20", question->service_name);
+    }
+}
+
+static gboolean
+judge_mask (const char *name, const ObkUnit *unit, ObkCheckReport *report)
+{
+  if (!is_masked (unit))
+    return FALSE;
+  obk_check_fail (report, _ ("%s is masked: systemd does not start it"), name);
+  obk_check_remedy (report, _ ("allow systemd to start it"));
+  obk_check_command (report, "systemctl unmask %s", name);
+  return TRUE;
+}
+
 static void
 judge_start (const ObkUnitQuestion *question, ObkCheckReport *report)
 {
-  if (strcmp (obk_unit_get (question->service, "ActiveState"), "failed") == 0)
-    {
-      obk_check_fail (report, _ ("%s has failed (%s)"), question->service_name,
-                      obk_unit_get (question->service, "Result"));
-      obk_check_command (report, "journalctl -u %s -n 20", question->service_name);
-    }
+  judge_life (question, report);
   if (!question->before_start && !starts_at_boot (question->service) && !starts_at_boot (question->socket))
     {
       obk_check_fail (report, _ ("neither unit is enabled: nothing starts the provider at boot"));
@@ -160,6 +228,9 @@ obk_unit_judge (const ObkUnitQuestion *question, ObkCheckReport *report)
 
   g_return_if_fail (question != NULL && report != NULL);
 
+  if (judge_mask (question->service_name, question->service, report))
+    return;
+  (void)judge_mask (question->socket_name, question->socket, report);
   if (!is_loaded (question->service))
     {
       obk_check_pass_over (report, _ ("systemd knows no %s (a static pod?)"), question->service_name);

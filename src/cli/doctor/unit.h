@@ -20,6 +20,12 @@ ObkUnit *obk_unit_read (const char *name, GError **error);
 /* Returns: (transfer none): "" when it is not there */
 const char *obk_unit_get (const ObkUnit *unit, const char *property);
 
+#define OBK_SYSTEMD_RUNS "/run/systemd/system" /* only where systemd runs the machine */
+
+/* Returns: (transfer full) (nullable): that the service does not run, and how it ended; %NULL when it does, or when
+ * systemd knows no such unit */
+char *obk_unit_describe_outage (const char *name, const ObkUnit *service);
+
 /* What they are held against. A plain value, everything borrowed. */
 typedef struct
 {
