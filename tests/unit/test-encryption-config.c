@@ -57,6 +57,12 @@ test_case (gconstpointer data)
   g_test_message ("%s", all);
   g_assert_cmpint (report->findings->len, >, 0);
   g_assert_cmpstr (obk_check_result_name (obk_check_report_result (report)), ==, obk_check_result_name (one->result));
+  for (guint i = 0; i < report->findings->len; i++)
+    {
+      const ObkCheckFinding *finding = g_ptr_array_index (report->findings, i);
+
+      g_assert_true (finding->result != OBK_CHECK_FAIL || finding->remedy != NULL);
+    }
   for (gsize i = 0; i < G_N_ELEMENTS (one->says) && one->says[i] != NULL; i++)
     g_assert_nonnull (strstr (all, one->says[i]));
 }
@@ -164,7 +170,10 @@ static const Case cases[] = {
     HEAD ENTRY ("secrets") OURS "  - identity: {}\n    aescbc: {}\n",
     OBK_CHECK_FAIL,
     { "exactly one type" } },
-  { "identity-without-braces", HEAD ENTRY ("secrets") OURS "  - identity\n", OBK_CHECK_FAIL, { "must be a mapping" } },
+  { "identity-without-braces",
+    HEAD ENTRY ("secrets") OURS "  - identity\n",
+    OBK_CHECK_FAIL,
+    { "identity must be written", "- identity: {}" } },
   { "keys-without-secret",
     HEAD ENTRY ("secrets") OURS "  - aesgcm: {keys: [{name: a}]}\n",
     OBK_CHECK_FAIL,
@@ -196,6 +205,30 @@ static const Case cases[] = {
     "apiVersion: v1\nkind: Secret\nresources:\n" ENTRY ("secrets") OURS,
     OBK_CHECK_FAIL,
     { "write apiVersion: apiserver.config.k8s.io/v1", "write kind: EncryptionConfiguration" } },
+  { "fields-beside-kms",
+    HEAD ENTRY ("secrets") "  - kms:\n    apiVersion: v2\n    name: openbao\n    endpoint: unix:///run/a.sock\n",
+    OBK_CHECK_FAIL,
+    { "e.yaml:6: \"kms:\" has nothing below it", "(indent it below kms: by two spaces more)" } },
+  { "tab", HEAD ENTRY ("secrets") "\t- identity: {}\n", OBK_CHECK_FAIL, { "no tabs" } },
+  { "key-twice", HEAD "resources: []\n", OBK_CHECK_FAIL, { "second time", "each key once" } },
+  { "second-document", HEAD ENTRY ("secrets") OURS "---\n{}\n", OBK_CHECK_FAIL, { "second document", "one document" } },
+  { "secret-of-17-bytes",
+    HEAD ENTRY ("secrets") OURS "  - aescbc: {keys: [{name: a, secret: MTIzNDU2Nzg5MDEyMzQ1Njc=}]}\n",
+    OBK_CHECK_FAIL,
+    { "a secret of aescbc has 17 bytes; it must be 16, 24 or 32", "the whole secret" } },
+  { "secret-of-32-bytes",
+    HEAD ENTRY ("secrets") OURS
+    "  - secretbox: {keys: [{name: a, secret: MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=}]}\n",
+    OBK_CHECK_WARN,
+    { "still read" } },
+  { "secretbox-of-16-bytes",
+    HEAD ENTRY ("secrets") OURS "  - secretbox: {keys: [{name: a, secret: MTIzNDU2Nzg5MDEyMzQ1Ng==}]}\n",
+    OBK_CHECK_FAIL,
+    { "a secret of secretbox has 16 bytes; it must be 32" } },
+  { "secret-without-base64",
+    HEAD ENTRY ("secrets") OURS "  - aesgcm: {keys: [{name: a, secret: 'a secret'}]}\n",
+    OBK_CHECK_FAIL,
+    { "is not base64" } },
   { "null-identity", HEAD ENTRY ("secrets") OURS "  - identity:\n", OBK_CHECK_FAIL, { "identity: {}" } },
   { "anchor", HEAD ENTRY ("secrets") "  - identity: &a {}\n" OURS, OBK_CHECK_SKIP, { "cannot judge" } },
   { "nothing", "", OBK_CHECK_FAIL, { "e.yaml" } },

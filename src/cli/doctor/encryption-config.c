@@ -3,6 +3,7 @@
 #include "cli/doctor/encryption-config.h"
 
 #include "base/duration.h"
+#include "base/secret.h"
 #include "cli/doctor/encryption-entry.h"
 #include "config/problem.h"
 #include "config/suggestion.h"
@@ -40,7 +41,7 @@ entry_free (gpointer data)
 
 /* Findings */
 
-/* What the API server does not take. */
+/* What the API server does not take. With a remedy of no great use, for the caller to replace. */
 G_GNUC_PRINTF (3, 4)
 static void
 fault (Reader *reader, const ObkYaml *at, const char *format, ...)
@@ -52,6 +53,7 @@ fault (Reader *reader, const ObkYaml *at, const char *format, ...)
   text = g_strdup_vprintf (format, arguments);
   va_end (arguments);
   obk_check_fail (reader->report, "%s:%u: %s", reader->path, at->line, text);
+  obk_check_remedy (reader->report, _ ("correct that line; \"bao-kms-provider init\" writes such a file"));
   reader->faults++;
 }
 
@@ -199,7 +201,10 @@ read_kms (Reader *reader, const ObkYaml *kms, const char **name)
   endpoint = find_text (reader, kms, "endpoint");
   version = find_text (reader, kms, "apiVersion");
   if (*name == NULL || **name == '\0')
-    fault (reader, kms, _ ("a kms provider without a name"));
+    {
+      fault (reader, kms, _ ("a kms provider without a name"));
+      obk_check_remedy (reader->report, _ ("write name: %s"), reader->question->provider_name);
+    }
   else if (strchr (*name, ':') != NULL)
     fault (reader, kms, _ ("the name \"%s\" has a \":\" in it"), *name);
   else if (g_strcmp0 (version, "v2") == 0 && !g_hash_table_add (reader->kms_names, (gpointer)*name))
@@ -209,7 +214,10 @@ read_kms (Reader *reader, const ObkYaml *kms, const char **name)
                                            "another name"));
     }
   if (endpoint == NULL || !g_str_has_prefix (endpoint, "unix://"))
-    fault (reader, kms, _ ("endpoint must begin with \"unix://\""));
+    {
+      fault (reader, kms, _ ("endpoint must begin with \"unix://\""));
+      obk_check_remedy (reader->report, _ ("write endpoint: %s"), reader->endpoint);
+    }
   if (g_strcmp0 (version, "v2") == 0 && find (kms, "cachesize") != NULL)
     {
       fault (reader, kms, _ ("cachesize is not allowed with apiVersion v2"));
@@ -219,6 +227,41 @@ read_kms (Reader *reader, const ObkYaml *kms, const char **name)
   if (ours)
     check_ours (reader, kms, *name);
   return ours;
+}
+
+/* As API servers have it: standard base64, in which they pass over line ends. Returns: -1 for what is none */
+static gssize
+secret_length (const char *text)
+{
+  g_auto (GStrv) lines = g_strsplit_set (text, "\r\n", -1);
+  g_autofree char *joined = g_strjoinv ("", lines);
+  gsize length = 0;
+  g_autofree guchar *secret = g_base64_decode (joined, &length);
+  g_autofree char *again = g_base64_encode (secret, length);
+  gboolean same = strcmp (joined, again) == 0;
+
+  obk_wipe (secret, length);
+  return same ? (gssize)length : -1;
+}
+
+static void
+check_secret (Reader *reader, const ObkYaml *key, const char *type)
+{
+  const char *text = find_text (reader, key, "secret");
+  gboolean only_32 = strcmp (type, "secretbox") == 0;
+  gssize length = text != NULL ? secret_length (text) : 32;
+
+  if (length == 32 || (!only_32 && (length == 16 || length == 24)))
+    return;
+  if (length < 0)
+    fault (reader, key, _ ("a secret of %s is not base64"), type);
+  else
+    fault (reader, key,
+           only_32 ? _ ("a secret of %s has %d bytes; it must be 32")
+                   : _ ("a secret of %s has %d bytes; it must be 16, 24 or 32"),
+           type, (int)length);
+  obk_check_remedy (reader->report, _ ("write the whole secret as it was made; only for a new key make another one:"));
+  obk_check_command (reader->report, "head -c 32 /dev/urandom | base64");
 }
 
 static void
@@ -245,7 +288,33 @@ read_keys (Reader *reader, const ObkYaml *provider, const char *type)
       check_fields (reader, key, key_fields);
       if (find (key, "name") == NULL || find (key, "secret") == NULL)
         fault (reader, key, _ ("a key of %s without name or secret"), type);
+      else
+        check_secret (reader, key, type);
     }
+}
+
+/* "- kms:" with nothing below it, and its fields beside it. Returns: whether that was said */
+static gboolean
+is_badly_indented (Reader *reader, const ObkYaml *node, const char *const *types)
+{
+  for (guint i = 0; i < node->children->len && node->children->len > 1; i++)
+    {
+      const ObkYaml *child = g_ptr_array_index (node->children, i);
+
+      if (!g_strv_contains (types, child->key) || !obk_yaml_is_null (child))
+        continue;
+      fault (reader, node, _ ("\"%s:\" has nothing below it: what belongs there stands beside it"), child->key);
+      obk_check_remedy (reader->report, _ ("indent it below %s: by two spaces more"), child->key);
+      return TRUE;
+    }
+  return FALSE;
+}
+
+static void
+refuse_identity (Reader *reader, const ObkYaml *at)
+{
+  fault (reader, at, _ ("identity must be written as \"identity: {}\""));
+  obk_check_remedy (reader->report, _ ("write \"- identity: {}\""));
 }
 
 static void
@@ -255,12 +324,18 @@ read_provider (Reader *reader, const ObkYaml *node, ObkEncryptionEntry *entry)
   ObkEncryptionProvider provider = { .kind = OBK_ENCRYPTION_OTHER, .line = node->line };
   const ObkYaml *inner = NULL;
 
-  if (!is_of (reader, node, OBK_YAML_MAPPING, "providers"))
+  if (node->kind == OBK_YAML_SCALAR && strcmp (node->text, "identity") == 0)
+    {
+      refuse_identity (reader, node);
+      return;
+    }
+  if (!is_of (reader, node, OBK_YAML_MAPPING, "providers") || is_badly_indented (reader, node, types))
     return;
   check_fields (reader, node, types);
   if (node->children->len != 1)
     {
       fault (reader, node, _ ("each of providers must be of exactly one type"));
+      obk_check_remedy (reader->report, _ ("begin each type with a \"- \" of its own"));
       return;
     }
   inner = g_ptr_array_index (node->children, 0);
@@ -274,7 +349,7 @@ read_provider (Reader *reader, const ObkYaml *node, ObkEncryptionEntry *entry)
       provider.kind = OBK_ENCRYPTION_IDENTITY;
       if (inner->kind != OBK_YAML_MAPPING)
         {
-          fault (reader, inner, _ ("identity must be written as \"identity: {}\""));
+          refuse_identity (reader, inner);
           return;
         }
     }
@@ -425,8 +500,16 @@ read_root (Reader *reader, const ObkYaml *root)
       read_entry (reader, g_ptr_array_index (entries->children, i));
 }
 
+static gboolean
+has_tab (const char *text, guint line)
+{
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+
+  return line > 0 && line <= g_strv_length (lines) && strchr (lines[line - 1], '\t') != NULL;
+}
+
 static void
-add_problems (Reader *reader, const GPtrArray *problems)
+add_problems (Reader *reader, const char *text, const GPtrArray *problems)
 {
   for (guint i = 0; i < problems->len; i++)
     {
@@ -440,6 +523,10 @@ add_problems (Reader *reader, const GPtrArray *problems)
           return;
         }
       obk_check_fail (reader->report, "%s", line);
+      obk_check_remedy (reader->report,
+                        has_tab (text, problem->line)
+                            ? _ ("indent with spaces: YAML takes no tabs there")
+                            : _ ("write each key once in its mapping and one document alone, indented with spaces"));
     }
 }
 
@@ -461,12 +548,15 @@ obk_encryption_config_judge (const char *text, gsize length, const char *path, c
     .kms_names = kms_names,
   };
 
-  add_problems (&reader, problems);
+  add_problems (&reader, text, problems);
   if (root != NULL && problems->len == 0)
     {
       read_root (&reader, root);
       obk_encryption_entries_judge (entries, path, reader.faults == 0, question, report);
     }
   else if (reader.faults == 0)
-    obk_check_fail (report, _ ("%s is empty"), path);
+    {
+      obk_check_fail (report, _ ("%s is empty"), path);
+      obk_check_remedy (report, _ ("write it, as \"bao-kms-provider init\" does"));
+    }
 }
