@@ -215,15 +215,16 @@ print_calls (const Look *before, const Look *look)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (methods); i++)
     {
+      g_autofree char *label = g_strconcat ("kms ", methods[i], NULL);
       double n = 0, p99_s = 0;
 
       if (!obk_metrics_reading_calls (look->reading, before->reading, OBK_METRIC_GRPC_DURATION, methods[i], &n, &p99_s))
         continue;
       if (n > 0)
-        obk_registry_command_print_row (methods[i], _ ("%.1f a second, p99 %.1f ms"),
-                                        n / seconds_between (before, look), p99_s * 1000);
+        obk_registry_command_print_row (label, _ ("%.1f a second, p99 %.1f ms"), n / seconds_between (before, look),
+                                        p99_s * 1000);
       else
-        obk_registry_command_print_row (methods[i], "%s", _ ("no calls"));
+        obk_registry_command_print_row (label, "%s", _ ("no calls"));
     }
 }
 
