@@ -143,7 +143,7 @@ has_module (void)
 }
 
 void
-obk_label_judge (const char *const *paths, const char *socket, ObkCheckReport *report)
+obk_label_judge (const char *const *paths, const char *socket, const char *service, ObkCheckReport *report)
 {
   const char *mode = NULL;
   g_autofree char *domain = NULL;
@@ -166,7 +166,7 @@ obk_label_judge (const char *const *paths, const char *socket, ObkCheckReport *r
     {
       obk_check_fail (report, _ ("the provider runs as %s, not in %s"), domain, OBK_SELINUX_DOMAIN);
       obk_check_remedy (report, _ ("label the program anew and restart the provider by systemd"));
-      obk_check_command (report, "restorecon -v /usr/bin/bao-kms-provider\nsystemctl restart bao-kms-provider.service");
+      obk_check_command (report, "restorecon -v /usr/bin/bao-kms-provider\nsystemctl restart %s", service);
     }
   if (report->findings->len == 0)
     obk_check_ok (report, _ ("%s; %s and the files are labelled as the policy says"), mode,

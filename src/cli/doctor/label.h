@@ -15,10 +15,11 @@ G_BEGIN_DECLS
  * obk_label_judge:
  * @paths: %NULL-ended; those that exist must be labelled as the policy's file contexts say
  * @socket: whoever listens there must run in our domain
+ * @service: the unit of it
  *
  * Adds the findings; passes over where SELinux is off.
  */
-void obk_label_judge (const char *const *paths, const char *socket, ObkCheckReport *report);
+void obk_label_judge (const char *const *paths, const char *socket, const char *service, ObkCheckReport *report);
 
 /* One question to the loaded policy. A plain value, everything borrowed. */
 typedef struct

@@ -60,6 +60,7 @@ obk_doctor_selinux (ObkDoctor *doctor, ObkCheckReport *report)
   const ObkConfig *config = doctor->config;
   g_autofree char *state = g_path_get_dirname (config->state.path);
   g_autofree char *socket = g_path_get_dirname (config->server.socket_path);
+  g_autofree char *service = obk_doctor_service_unit (doctor);
   g_autoptr (GPtrArray) files = obk_config_read_files (config);
   g_autoptr (GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
 
@@ -71,5 +72,5 @@ obk_doctor_selinux (ObkDoctor *doctor, ObkCheckReport *report)
   add_path (paths, socket);
   add_path (paths, config->server.socket_path);
   g_ptr_array_add (paths, NULL);
-  obk_label_judge ((const char *const *)paths->pdata, config->server.socket_path, report);
+  obk_label_judge ((const char *const *)paths->pdata, config->server.socket_path, service, report);
 }
