@@ -406,6 +406,13 @@ def test_no_authority(node, directory):
     assert_first(report, "openbao.tls", "openbao.caCertFile", "absent.crt", "No such file")
 
 
+def test_an_authority_that_ends_soon(node, authority, directory):
+    short = write_private(directory / "short.crt", authority.until(days=6.5))
+    report = Report(reconfigure(node, **{"openbao.caCertFile": str(short)}))
+    assert report.results["openbao.tls"] == "warn" and report.exit == 0
+    assert "ends in 6 days" in report.texts("openbao.tls") and "its successor" in report.remedies("openbao.tls")
+
+
 def test_a_tls_name_that_is_wrong(node):
     report = Report(reconfigure(node, **{"openbao.tlsServerName": "bao.example"}))
     assert_first(report, "openbao.tls", "name mismatch", "openbao.tlsServerName", "localhost, 127.0.0.1")
@@ -557,6 +564,7 @@ def test_a_minimum_that_was_raised(node):
     tenant.set_minimum(decryption=2)
     report = Report(node.config, "--before-start")
     assert_first(report, "transit.version_restrictions", "minimum version 2", "min_decryption_version=1")
+    assert report.results["key_id.deterministic"] == "skip"
     as_administrator(tenant.bao, report.commands("transit.version_restrictions")[0])
     assert Report(node.config, "--before-start").exit == 0
 
@@ -632,6 +640,27 @@ def test_a_service_in_a_crash_loop(node, directory):
         assert report.results[check] == "fail"
         assert "does not run" in report.texts(check) and "31 times so far (exit-code, exit code 5)" in report.texts(check)
         assert any("journalctl -u" in command for command in report.commands(check)), report.text
+
+
+@pytest.mark.parametrize("field", ["server.healthAddress", "server.metricsAddress"])
+def test_an_address_that_another_process_has(node, field):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        config = reconfigure(node, **{field: f"127.0.0.1:{port}"})
+        assert Report(config).exit == 0  # while the provider runs, it may be the provider's
+        node.stop()
+        assert_first(Report(config, "--before-start"), "kms.status_encrypt", field, "in use", f"ss -ltnp sport = :{port}")
+        report = Report(config)
+        assert field in report.texts("kms.status_encrypt") and "systemctl enable" in report.text
+    assert Report(config, "--before-start").exit == 0
+
+
+def test_a_state_that_is_gone_under_the_provider(node):
+    node.state_path.unlink()
+    pathlib.Path(f"{node.state_path}.checkpoint").unlink()
+    report = Report(node.config)
+    assert report.results["kms.status_encrypt"] == "warn" and report.exit == 0
+    assert "are gone" in report.texts("kms.status_encrypt") and "before it is restarted" in report.remedies("kms.status_encrypt")
 
 
 def test_a_dead_socket(node):

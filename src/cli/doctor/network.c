@@ -15,8 +15,9 @@
 #include <string.h>
 
 #define MAX_NAMES_SHOWN 5
-#define LINGER_MS 500                /* for more addresses after the first */
-#define EXPIRY_WARNING_S (7 * 86400) /* or a fifth of the certificate's life, when that is less */
+#define LINGER_MS 500                    /* for more addresses after the first */
+#define EXPIRY_WARNING_S (7 * 86400)     /* or a fifth of the certificate's life, when that is less */
+#define AUTHORITY_WARNING_S (14 * 86400) /* its successor must come to all nodes first */
 
 static void
 address_free (gpointer data)
@@ -440,6 +441,25 @@ add_passed (ObkCheckReport *report, const char *authority, const ObkHandshake *h
                 handshake->protocol != NULL ? handshake->protocol : "TLS", chain, names, left, end);
 }
 
+/* The authority that the last server was traced to. */
+static void
+check_authority_end (ObkDoctor *doctor, ObkCheckReport *report, ObkCaBundle *bundle)
+{
+  gint64 end_unix = obk_ca_bundle_expires_unix (bundle);
+  gint64 left_s = end_unix - obk_clock_unix ();
+  g_autofree char *left = obk_doctor_span (left_s * G_USEC_PER_SEC);
+  g_autofree char *end = obk_registry_command_time (end_unix);
+
+  if (left_s >= AUTHORITY_WARNING_S)
+    return;
+  obk_check_warn (report,
+                  _ ("the authority in openbao.caCertFile that has issued OpenBao's certificate ends in %s, at %s"),
+                  left, end);
+  obk_check_remedy (report,
+                    _ ("add its successor to %s on all nodes, then have OpenBao's certificate issued by that one"),
+                    doctor->config->openbao.ca_cert_file);
+}
+
 typedef struct
 {
   gboolean passed;
@@ -507,4 +527,6 @@ obk_doctor_tls (ObkDoctor *doctor, ObkCheckReport *report)
       if (result->handshake.chain != NULL)
         advise_on_tls (doctor, report, &result->handshake, result->error->message);
     }
+  if (n_passed > 0)
+    check_authority_end (doctor, report, bundle);
 }

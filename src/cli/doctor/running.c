@@ -4,6 +4,7 @@
 
 #include "base/names.h"
 #include "cli/doctor/exchange.h"
+#include "observe/web-listen.h"
 
 #include <glib/gi18n.h>
 
@@ -26,6 +27,32 @@ advise_to_start (const ObkDoctor *doctor, ObkCheckReport *report)
   obk_check_command (report, "systemctl enable --now %s\njournalctl -u %s -n 20", doctor->units, service);
 }
 
+/* Of a provider that does not run: whether it could listen. Nothing is left behind. */
+static void
+check_address (ObkCheckReport *report, const char *field, const char *address)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ObkWebListen) listen = NULL;
+
+  if (*address == '\0' || g_str_has_prefix (address, "unix:"))
+    return;
+  listen = obk_web_listen_new (address, &error);
+  if (listen != NULL)
+    return;
+  obk_check_fail (report, "%s: %s", field, error->message);
+  obk_check_remedy (report, _ ("end the process that has the address, or name another one in %s; who it is:"), field);
+  obk_check_command (report, "ss -ltnp sport = %s", strrchr (address, ':') != NULL ? strrchr (address, ':') : address);
+}
+
+static void
+check_addresses (const ObkDoctor *doctor, ObkCheckReport *report)
+{
+  if (!doctor->options.is_service)
+    return;
+  check_address (report, "server.healthAddress", doctor->config->server.health_address);
+  check_address (report, "server.metricsAddress", doctor->config->server.metrics_address);
+}
+
 /* Says so where systemd knows that the service does not run, whatever answers on its socket. */
 static gboolean
 is_down (const ObkDoctor *doctor, ObkCheckReport *report)
@@ -34,6 +61,7 @@ is_down (const ObkDoctor *doctor, ObkCheckReport *report)
     return FALSE;
   obk_check_fail (report, "%s", doctor->options.outage);
   advise_to_start (doctor, report);
+  check_addresses (doctor, report);
   return TRUE;
 }
 
@@ -96,7 +124,24 @@ refuse_socket (const ObkDoctor *doctor, ObkCheckReport *report, const char *prob
   if (strstr (problem, OBK_KMS_CLIENT_SAYS_DENIED) != NULL)
     obk_check_remedy (report, _ ("the checks of socket.group and socket.parent above say what keeps the service out"));
   else
-    advise_to_start (doctor, report);
+    {
+      advise_to_start (doctor, report);
+      check_addresses (doctor, report);
+    }
+}
+
+/* What runs has its state in memory, and would not come back with it. */
+static void
+check_state_on_disk (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  const char *path = doctor->config->state.path;
+  struct stat status;
+
+  if (obk_doctor_state (doctor) != NULL || doctor->state_error != NULL || lstat (path, &status) == 0 || errno != ENOENT)
+    return;
+  obk_check_warn (report, _ ("the provider runs with a state, and \"%s\" and its checkpoint are gone"), path);
+  obk_check_remedy (report, _ ("before it is restarted, restore both files from a backup or a healthy peer; "
+                               "docs/rotation.md"));
 }
 
 /* Whether the key_id is one of this node's state, or what the key has now. */
@@ -126,6 +171,7 @@ check_status (ObkDoctor *doctor, ObkCheckReport *report, const ObkKmsStatus *sta
       obk_check_command (report, "journalctl -u %s -n 20", service);
       return FALSE;
     }
+  check_state_on_disk (doctor, report);
   if (is_known_key_id (doctor, status->key_id))
     return TRUE;
   obk_check_fail (report, _ ("the running provider names a key_id that is not in the state of this configuration"));
@@ -168,12 +214,16 @@ void
 obk_doctor_status_encrypt (ObkDoctor *doctor, ObkCheckReport *report)
 {
   const char *path = doctor->config->server.socket_path;
+  struct ucred who = { 0 };
   g_autoptr (ObkKmsClient) client = NULL;
   g_autoptr (GError) error = NULL;
 
   if (doctor->options.before_start)
     {
-      obk_check_pass_over (report, _ ("not looked at before the first start (--before-start)"));
+      if (!read_listener (path, &who))
+        check_addresses (doctor, report);
+      if (report->findings->len == 0)
+        obk_check_pass_over (report, _ ("not looked at before the first start (--before-start)"));
       return;
     }
   if (!check_listener (report, path))

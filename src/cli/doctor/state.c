@@ -223,6 +223,12 @@ obk_doctor_key_id (ObkDoctor *doctor, ObkCheckReport *report)
   g_autofree char *again = NULL;
   g_autofree char *hash = NULL;
 
+  if (created_at <= 0 && version < doctor->metadata->min_decryption_version)
+    {
+      obk_check_skip (report, _ ("OpenBao shows version %u only when min_decryption_version is lowered to it"),
+                      version);
+      return;
+    }
   if (created_at <= 0)
     {
       obk_check_fail (report, _ ("OpenBao gives no creation time of version %u, which its key_id is made from"),

@@ -57,20 +57,24 @@ class Authority:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        self.file = self.directory / "ca.crt"
+        self.file.write_bytes(self.until(days=30))
+        self.file.chmod(0o644)
+
+    def until(self, days):
+        """Its certificate, in PEM, as it is with another end. The last one made is `certificate`."""
         now = _now()
         self.certificate = (
             x509.CertificateBuilder().subject_name(self.name).issuer_name(self.name)
             .public_key(self.key.public_key()).serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=30))
+            .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False)
             .add_extension(x509.KeyUsage(digital_signature=False, content_commitment=False, key_encipherment=False,
                                          data_encipherment=False, key_agreement=False, key_cert_sign=True,
                                          crl_sign=True, encipher_only=False, decipher_only=False), critical=True)
             .sign(self.key, hashes.SHA256()))
-        self.file = self.directory / "ca.crt"
-        self.file.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
-        self.file.chmod(0o644)
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def issue(self, stem, names=("localhost", "127.0.0.1"), valid_from=-1.0, valid_to=10.0):
         """Writes STEM.crt and STEM.key for a server; the validity is in days from now. Returns both paths."""
