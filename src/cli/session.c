@@ -159,6 +159,7 @@ auth_options (const ObkConfig *config)
     .token_renewal_increment_us = config->auth.token_renewal_increment_us,
     .login_timeout_us = config->auth.login_timeout_us,
     .grace_timeout_us = config->bootstrap.grace_timeout_us,
+    .log_request_ids = config->logging.openbao_request_ids,
   };
 }
 

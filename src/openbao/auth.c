@@ -409,6 +409,8 @@ obk_auth_tune (ObkAuth *auth, const ObkAuthOptions *options)
   gint64 now_us = obk_clock_boot_us ();
 
   auth->options = *options;
+  if (auth->credential->tune != NULL)
+    auth->credential->tune (auth->credential, options->login_timeout_us, options->log_request_ids);
   if (former_us == window_us || !obk_lease_is_valid (&auth->lease, now_us))
     return;
   if (auth->lease.expires_us - now_us > window_us)

@@ -17,7 +17,8 @@ typedef struct
   gint64 login_before_token_expiry_us;
   gint64 token_renewal_increment_us;
   gint64 login_timeout_us;
-  gint64 grace_timeout_us; /* failures of the first login are logged as info until then */
+  gint64 grace_timeout_us;  /* failures of the first login are logged as info until then */
+  gboolean log_request_ids; /* by a credential with a client of its own */
 } ObkAuthOptions;
 
 /**
@@ -39,7 +40,7 @@ void obk_auth_retry (ObkAuth *auth);
 /* Called on the main loop after each login that passed (the probes try at once then). */
 void obk_auth_set_login_callback (ObkAuth *auth, void (*logged_in) (gpointer user_data), gpointer user_data);
 
-/* The durations of @options, from now on; a token within the new window is refreshed at once. */
+/* @options from now on, also for the credential; a token within the new window is refreshed at once. */
 void obk_auth_tune (ObkAuth *auth, const ObkAuthOptions *options);
 
 /**

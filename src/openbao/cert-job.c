@@ -24,16 +24,17 @@ struct _ObkCertWay
   GStrv addresses;
   char *tls_server_name;
   char *namespace;
-  ObkClientOptions client;
-  ObkSecret *body; /* of the login */
+  ObkClientOptions client; /* the main loop's: see the job's */
+  ObkSecret *body;         /* of the login */
   ObkCertSigner *signer;
 };
 
 struct _ObkCertJob
 {
-  ObkCertWay *way;       /* until the thread ends */
-  ObkCertSigner *signer; /* its */
-  GMainContext *main;    /* where the end is told */
+  ObkCertWay *way;         /* until the thread ends */
+  ObkCertSigner *signer;   /* its */
+  ObkClientOptions client; /* a copy of its, with its strings */
+  GMainContext *main;      /* where the end is told */
   ObkCertJobEnded ended;
   gpointer user_data;
   gboolean abandoned; /* the main loop's */
@@ -127,6 +128,13 @@ const char *
 obk_cert_way_pin_path (const ObkCertWay *way)
 {
   return obk_cert_signer_pin_path (way->signer);
+}
+
+void
+obk_cert_way_tune (ObkCertWay *way, gint64 timeout_us, gboolean log_request_ids)
+{
+  way->client.timeout_us = timeout_us;
+  way->client.log_request_ids = log_request_ids;
 }
 
 /* --- threads --- */
@@ -280,7 +288,7 @@ ask_openbao (ObkCertJob *job)
       http = obk_http_new (poller, tunnel, &job->error);
     }
   if (http != NULL)
-    client = obk_client_new (poller, http, &way->client, &job->error);
+    client = obk_client_new (poller, http, &job->client, &job->error);
   if (client != NULL)
     converse (job, client);
 }
@@ -364,6 +372,7 @@ obk_cert_job_start (ObkCertWay *way, GMainContext *main, ObkSecret *token, gint6
 
   job->way = way_ref (way);
   job->signer = way->signer;
+  job->client = way->client;
   job->main = main != NULL ? g_main_context_ref (main) : NULL;
   job->ended = ended;
   job->user_data = user_data;

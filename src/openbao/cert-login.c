@@ -132,6 +132,12 @@ cancel (ObkCredential *credential)
   obk_poller_cancel_timer (login->poller, &login->timer);
 }
 
+static void
+tune (ObkCredential *credential, gint64 timeout_us, gboolean log_request_ids)
+{
+  obk_cert_way_tune (((CertLogin *)credential)->way, timeout_us, log_request_ids);
+}
+
 static gint64
 ttl_seconds (ObkCredential *credential)
 {
@@ -217,6 +223,7 @@ obk_cert_login_new (ObkPoller *poller, const ObkCertLoginOptions *options, GErro
     .log_in = log_in,
     .renew = renew,
     .cancel = cancel,
+    .tune = tune,
     .ttl_seconds = ttl_seconds,
     .free = cert_login_free,
   };

@@ -39,6 +39,9 @@ struct _ObkCredential
   /* Gives up what is under way, at once. */
   void (*cancel) (ObkCredential *credential);
 
+  /* (nullable): for one that asks OpenBao by a client of its own: as for obk_client_tune() */
+  void (*tune) (ObkCredential *credential, gint64 timeout_us, gboolean log_request_ids);
+
   /* Seconds until what it logs in with runs out, as last seen; -1 when unknown. */
   gint64 (*ttl_seconds) (ObkCredential *credential);
 

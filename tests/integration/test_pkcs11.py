@@ -395,6 +395,24 @@ def test_token_vanishes_while_it_signs(make_provider, cert_tenant, authority, to
     provider.wait_healthy(40)
 
 
+def test_reload_reaches_the_renewals(make_provider, tenant, authority, token):
+    """They have a client of their own, which lasts longer than a configuration."""
+    enable_cert_auth(tenant, authority, mount="cert-tuned", token_ttl="20s")
+    settings = {**cert_overrides("cert-tuned", **by_labels(token, set_up(token, authority))),
+                "auth.loginBeforeTokenExpiry": "18s", "auth.tokenRenewalIncrement": "19s", "logging.level": "debug"}
+    provider = make_provider(tenant, **settings).start(wait="healthy", environment=token.environment)
+
+    def renewals():
+        return provider.records("openbao.request", openbao_operation="token renew self")
+    wait_until(renewals, 10, "a renewal")
+    assert "openbao_request_id" in renewals()[-1]
+    provider.configure(**settings, **{"logging.logOpenBaoRequestIDs": False})
+    assert sighup(provider)["status"] == "ok"
+    before = len(renewals())
+    wait_until(lambda: len(renewals()) > before + 1, 10, "two more")  # the first may have begun before
+    assert "openbao_request_id" not in renewals()[-1]
+
+
 def test_slow_token_holds_up_nobody(make_provider, tenant, authority, token, faults):
     """30 s for a signature: Status and Encrypt do not notice while the OpenBao token lives; neither does the end."""
     enable_cert_auth(tenant, authority, mount="cert-slow", token_ttl="20s")
