@@ -122,6 +122,17 @@ obk_safe_file_read (const char *path, guint forbidden_mode, gsize max_size, GErr
   return ok ? g_steal_pointer (&content) : NULL;
 }
 
+ObkSecret *
+obk_safe_file_read_secret (const char *path, gsize max_size, GError **error)
+{
+  ObkSecret *secret = obk_safe_file_read (path, OBK_FILE_MASK_PRIVATE, max_size, error);
+  gsize length = secret != NULL ? obk_secret_length (secret) : 0;
+
+  if (length > 0 && obk_secret_data (secret)[length - 1] == '\n')
+    obk_secret_set_length (secret, length - 1);
+  return secret;
+}
+
 /* What systemd takes as a credential's name, which is also what is safe to append to a path. */
 static gboolean
 is_credential_name (const char *name)

@@ -26,6 +26,9 @@ G_BEGIN_DECLS
  */
 ObkSecret *obk_safe_file_read (const char *path, guint forbidden_mode, gsize max_size, GError **error);
 
+/* Of a private file that holds one secret: without its last newline. Else as obk_safe_file_read(). */
+ObkSecret *obk_safe_file_read_secret (const char *path, gsize max_size, GError **error);
+
 /**
  * obk_credential_path:
  * @reference: an absolute path, or "credential:NAME"

@@ -20,17 +20,10 @@ static ObkSecret *
 read_file (const char *path, GError **error)
 {
   g_autoptr (GError) cause = NULL;
-  ObkSecret *jwt = obk_safe_file_read (path, OBK_FILE_MASK_PRIVATE, OBK_JWT_MAX_BYTES, &cause);
-  gsize length = 0;
+  ObkSecret *jwt = obk_safe_file_read_secret (path, OBK_JWT_MAX_BYTES, &cause);
 
   if (jwt == NULL)
-    {
-      g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "JWT file: %s", cause->message);
-      return NULL;
-    }
-  length = obk_secret_length (jwt);
-  if (length > 0 && obk_secret_data (jwt)[length - 1] == '\n')
-    obk_secret_set_length (jwt, length - 1);
+    g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "JWT file: %s", cause->message);
   return jwt;
 }
 

@@ -49,17 +49,13 @@ obk_oauth2_read_secret (const char *path, GError **error)
 {
   g_autoptr (GError) cause = NULL;
   g_autoptr (ObkSecret) secret = NULL;
-  gsize length = 0;
 
   g_return_val_if_fail (path != NULL, NULL);
 
-  secret = obk_safe_file_read (path, OBK_FILE_MASK_PRIVATE, MAX_SECRET_BYTES, &cause);
-  length = secret != NULL ? obk_secret_length (secret) : 0;
-  if (length > 0 && obk_secret_data (secret)[length - 1] == '\n')
-    obk_secret_set_length (secret, --length);
+  secret = obk_safe_file_read_secret (path, MAX_SECRET_BYTES, &cause);
   if (secret == NULL)
     g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "client secret file: %s", cause->message);
-  else if (length == 0)
+  else if (obk_secret_length (secret) == 0)
     g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "client secret file \"%s\": it is empty", path);
   else if (has_control (secret))
     g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID,

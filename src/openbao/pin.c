@@ -14,7 +14,7 @@ ObkSecret *
 obk_pin_read (const char *path, GError **error)
 {
   g_autoptr (GError) cause = NULL;
-  g_autoptr (ObkSecret) pin = obk_safe_file_read (path, OBK_FILE_MASK_PRIVATE, OBK_PIN_MAX_BYTES + 1, &cause);
+  g_autoptr (ObkSecret) pin = obk_safe_file_read_secret (path, OBK_PIN_MAX_BYTES + 1, &cause);
   gsize length = 0;
 
   if (pin == NULL)
@@ -23,8 +23,6 @@ obk_pin_read (const char *path, GError **error)
       return NULL;
     }
   length = obk_secret_length (pin);
-  if (length > 0 && obk_secret_data (pin)[length - 1] == '\n')
-    obk_secret_set_length (pin, --length);
   if (length > 0 && length <= OBK_PIN_MAX_BYTES)
     return g_steal_pointer (&pin);
   g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, OBK_PIN_SAYS_FILE " \"%s\": a PIN has 1 to %d bytes",

@@ -155,6 +155,30 @@ test_sizes (Fixture *fixture, gconstpointer data)
   assert_reads (empty, OBK_FILE_MASK_PRIVATE, 0, "");
 }
 
+/* One newline at the end is the editor's, and counts to the size. */
+static void
+test_secret (Fixture *fixture, gconstpointer data)
+{
+  static const struct
+  {
+    const char *content, *secret;
+  } cases[]
+      = { { "hunter2", "hunter2" }, { "hunter2\n", "hunter2" }, { "hunte\n\n", "hunte\n" }, { "\n", "" }, { "", "" } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *path = make_file (fixture, "file", cases[i].content, 0640);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (ObkSecret) secret = obk_safe_file_read_secret (path, 8, &error);
+
+      g_assert_no_error (error);
+      g_assert_cmpmem (obk_secret_data (secret), obk_secret_length (secret), cases[i].secret, strlen (cases[i].secret));
+      g_assert_cmpint (chmod (path, 0644), ==, 0);
+      g_assert_null (obk_safe_file_read_secret (path, 8, &error));
+      g_assert_error (error, OBK_ERROR, OBK_ERROR_FILE);
+    }
+}
+
 /* Files of /proc say that they are empty, and are not. */
 static void
 test_proc (void)
@@ -343,6 +367,7 @@ main (int argc, char **argv)
   ADD ("/safe-file/private-modes", test_modes);
   ADD ("/safe-file/public-modes", test_public_modes);
   ADD ("/safe-file/sizes", test_sizes);
+  ADD ("/safe-file/secret", test_secret);
   ADD ("/safe-file/refuses-other-types", test_other_types);
   ADD ("/safe-file/refuses-symlink", test_symlinks);
   ADD ("/safe-file/follows-symlink-of-credential", test_credential_symlinks);

@@ -346,16 +346,10 @@ read_jwt (ObkDoctor *doctor, ObkCheckReport *report, const char *path)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *quoted = obk_doctor_quote (path);
-  ObkSecret *jwt = obk_safe_file_read (path, OBK_FILE_MASK_PRIVATE, OBK_JWT_MAX_BYTES, &error);
+  ObkSecret *jwt = obk_safe_file_read_secret (path, OBK_JWT_MAX_BYTES, &error);
 
   if (jwt != NULL)
-    {
-      gsize length = obk_secret_length (jwt);
-
-      if (length > 0 && obk_secret_data (jwt)[length - 1] == '\n')
-        obk_secret_set_length (jwt, length - 1);
-      return jwt;
-    }
+    return jwt;
   if (!doctor->options.is_service && obk_doctor_may_not_read (path))
     {
       obk_check_skip (report, "%s", error->message);
