@@ -2,25 +2,22 @@
 """An OAuth 2.0 token endpoint with the client credentials grant, which gives out JWTs of a signer, or what a test wants."""
 
 import base64
-import http.server
 import json
-import ssl
-import threading
 import urllib.parse
 
-from .process import free_port
+from .tls_server import TlsServer
 
 
-class TokenEndpoint:
-    """Listens on loopback with a certificate of the authority; `with` it."""
+class TokenEndpoint(TlsServer):
+    """`with` it."""
 
+    methods = ("POST",)
     client_id = "node 1: kms"
     client_secret = "s3cret:&%+ä"
 
     def __init__(self, authority, signer, stem="token-endpoint", names=("localhost", "127.0.0.1"), port=None):
-        self.authority = authority
+        super().__init__(authority, stem, names, port)
         self.signer = signer
-        self.port = port or free_port()
         self.path = "/realms/test/token?tenant=a%20b"
         self.url = f"https://127.0.0.1:{self.port}{self.path}"
         self.lifetime = 3600
@@ -28,21 +25,6 @@ class TokenEndpoint:
         self.requests = []  # the forms that came, with how the client named itself
         self.granted = []  # JWTs
         self.answer = None  # in place of the grant: status, body, further headers; or a function of the handler
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*authority.issue(stem, names=names))
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), self._handler())
-        self._server.daemon_threads = True
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def settings(self, secret_file, method="client_secret_basic", **more):
         """What the provider's configuration needs for it."""
@@ -71,31 +53,13 @@ class TokenEndpoint:
         self.granted.append(self.signer.sign(self.lifetime, **self.claims))
         return 200, {"access_token": self.granted[-1], "token_type": "bearer", "expires_in": max(self.lifetime, 0)}
 
-    def _handler(self):
-        endpoint = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                form = self.rfile.read(int(self.headers["Content-Length"])).decode("ascii")
-                granted = endpoint.grant(self.headers, urllib.parse.parse_qs(form, strict_parsing=True))
-                if self.path != endpoint.path or self.headers["Content-Type"] != "application/x-www-form-urlencoded":
-                    granted = 404, {}
-                if callable(endpoint.answer):
-                    endpoint.answer(self)
-                    self.close_connection = True
-                    return
-                status, content, *headers = endpoint.answer or granted
-                body = content if isinstance(content, bytes) else json.dumps(content).encode()
-                self.send_response_only(status)
-                for name, value in headers:
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        return Handler
+    def serve(self, handler, body):
+        granted = self.grant(handler.headers, urllib.parse.parse_qs(body.decode("ascii"), strict_parsing=True))
+        if handler.path != self.path or handler.headers["Content-Type"] != "application/x-www-form-urlencoded":
+            granted = 404, {}
+        if callable(self.answer):
+            self.answer(handler)
+            handler.close_connection = True
+            return
+        status, content, *headers = self.answer or granted
+        handler.send(status, headers, content if isinstance(content, bytes) else json.dumps(content).encode())
