@@ -5,17 +5,24 @@ its log held to the documented events and fields."""
 import base64
 import dataclasses
 import json
+import os
 import pathlib
 import re
 import shutil
+import urllib.parse
 
 import grpc
 import pytest
 
+from rig.pki import write_private
 from rig.process import free_port
 from rig.provider import Provider, policy_for, private_directory, run_command
+from rig.reload import reload
+from rig.token import Token, by_labels, cert_overrides, enable_cert_auth, issue_client, new_key
+from rig.token_endpoint import TokenEndpoint
 from rig.transit import Tenant
 from rig.web import Scrape, fetch
+from test_oauth2 import revoke_tokens
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "observability.md"
 MARK = "M4rk3r"  # in every name that may show nowhere
@@ -108,6 +115,88 @@ def test_nothing_shows(life):
         assert form not in life.log, form
         for text in life.said:
             assert form not in text, form
+
+
+# Secrets that a login needs: nowhere, not even where doctor's text names mount, key and role
+
+SECRET = "s3cr3t-M4rk3r-0123456789"
+
+
+@pytest.fixture
+def mended(marked):
+    """The tenant after that life, which has ended badly."""
+    marked.request("PUT", f"sys/policies/acl/{marked.policy_name}", {"policy": policy_for(marked)})
+    return marked
+
+
+def shown_of(provider, addresses, environment):
+    """What `doctor`, the pages, `status` and the log show."""
+    for form in ("text", "json"):
+        report = run_command("doctor", "--output", form, "--config", provider.config, timeout=60,
+                             env={**os.environ, **environment})
+        yield f"doctor {form}", report.stdout
+        yield f"doctor {form}, errors", report.stderr
+    for number, page in enumerate(pages(provider, addresses)):
+        yield f"page {number}", page
+    yield "log", provider.log_path.read_text()
+
+
+def expect_secret(provider, addresses, secrets, environment=()):
+    """In none of it, in whatever dress; and no name outside of doctor's text."""
+    forms = {form for secret in secrets for form in (
+        secret, urllib.parse.quote(secret), urllib.parse.quote_plus(secret), secret.encode().hex(),
+        *(base64.b64encode(b"\0" * shift + secret.encode()).decode()[4 if shift else 0:-4] for shift in range(3)))}
+    shown = dict(shown_of(provider, addresses, dict(environment)))
+    assert "[ok]   transit.key" in shown["doctor text"] or "[fail]" in shown["doctor text"]
+    assert json.loads(shown["doctor json"])
+    for where, text in shown.items():
+        for form in forms if where == "doctor text" else {MARK, *forms}:
+            assert form not in text, (where, form)
+
+
+def test_the_secrets_of_a_token_endpoint(make_provider, mended, authority, directory):
+    """The client secret and the token that the endpoint gives out; first right, then wrong."""
+    addresses = {"server.metricsAddress": f"127.0.0.1:{free_port()}", "server.healthAddress": f"127.0.0.1:{free_port()}"}
+    with TokenEndpoint(authority, mended.signer) as endpoint:
+        endpoint.client_secret = SECRET
+        endpoint.claims = {"note": SECRET}
+        secret_file = write_private(directory / "client-secret", SECRET)
+        provider = make_provider(mended, **addresses, **endpoint.settings(secret_file)).start(wait="healthy")
+        works(provider)
+        expect_secret(provider, addresses, [SECRET, *parts_of(endpoint.granted)])
+        endpoint.answer = (400, {"error": SECRET, "error_description": SECRET, "access_token": SECRET})
+        write_private(secret_file, f"{SECRET}-wrong")
+        revoke_tokens(mended)
+        provider.wait_record("auth.login", status="error")
+        expect_secret(provider, addresses, [SECRET, *parts_of(endpoint.granted)])
+
+
+def parts_of(tokens):
+    return [part for token in tokens for part in token.split(".")]
+
+
+def test_the_pin(make_provider, mended, authority, directory):
+    """Of a PKCS#11 token, right and wrong."""
+    addresses = {"server.metricsAddress": f"127.0.0.1:{free_port()}", "server.healthAddress": f"127.0.0.1:{free_port()}"}
+    enable_cert_auth(mended, authority, mount=f"cert-{MARK}")
+    token = Token(directory / "token", pin=SECRET)
+    key = new_key("P-256")
+    token.add_key(key)
+    certificate = write_private(token.directory / "client.pem", issue_client(authority, key.public_key()))
+    login = cert_overrides(f"cert-{MARK}", **by_labels(token, certificate))
+    provider = make_provider(mended, **addresses, **login).start(wait="healthy", environment=token.environment)
+    works(provider)
+    expect_secret(provider, addresses, [SECRET], token.environment)
+    write_private(token.pin_file, f"wrong-{SECRET}")
+    reload(provider, **addresses, **login, **{"openbao.timeout": "3s"})
+    provider.wait_record("auth.login", status="ok")
+    expect_secret(provider, addresses, [SECRET], token.environment)
+
+
+def works(provider):
+    client = provider.client()
+    assert client.decrypt(client.encrypt(PLAINTEXT)) == PLAINTEXT
+    client.close()
 
 
 def documented():

@@ -44,20 +44,21 @@ def issue_client(authority, public_key, usage=CLIENT_AUTH, valid_from=-1.0, vali
 class Token:
     """A token of its own SoftHSM; `label` is the token's, each key has the label "key" and the id 01 by default."""
 
-    def __init__(self, directory, label="node"):
+    def __init__(self, directory, label="node", pin=PIN):
         self.directory = pathlib.Path(directory)
         (self.directory / "tokens").mkdir(parents=True)
         self.label = label
+        self.pin = pin
         self.config = self.directory / "softhsm2.conf"
         self.config.write_text(f"directories.tokendir = {self.directory}/tokens\nobjectstore.backend = file\n"
                                "log.level = ERROR\nslots.removable = true\n")
         self.environment = {"SOFTHSM2_CONF": str(self.config)}
-        self.pin_file = write_private(self.directory / "pin", PIN + "\n")
+        self.pin_file = write_private(self.directory / "pin", pin + "\n")
         self.initialize()
 
     def initialize(self):
         """Makes the token, or another one of the same label."""
-        self._run("softhsm2-util", "--init-token", "--free", "--label", self.label, "--pin", PIN,
+        self._run("softhsm2-util", "--init-token", "--free", "--label", self.label, "--pin", self.pin,
                   "--so-pin", "87654321")
 
     def _run(self, *command):
@@ -68,22 +69,22 @@ class Token:
         path = write_private(self.directory / "import.pem", key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
         self._run("softhsm2-util", "--import", path, "--token", self.label, "--label", label, "--id", identity,
-                  "--pin", PIN)
+                  "--pin", self.pin)
         path.unlink()
 
     def add_certificate(self, pem, label="key", identity="01"):
         path = self.directory / "import.der"
         path.write_bytes(x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.DER))
-        self._run("pkcs11-tool", "--module", SOFTHSM, "--token-label", self.label, "--login", "--pin", PIN,
+        self._run("pkcs11-tool", "--module", SOFTHSM, "--token-label", self.label, "--login", "--pin", self.pin,
                   "--write-object", path, "--type", "cert", "--label", label, "--id", identity)
 
     def log_in(self):
         """With another tool, and the right PIN."""
-        self._run("pkcs11-tool", "--module", SOFTHSM, "--token-label", self.label, "--login", "--pin", PIN,
+        self._run("pkcs11-tool", "--module", SOFTHSM, "--token-label", self.label, "--login", "--pin", self.pin,
                   "--list-objects")
 
     def change_pin(self, new):
-        self._run("pkcs11-tool", "--module", SOFTHSM, "--token-label", self.label, "--login", "--pin", PIN,
+        self._run("pkcs11-tool", "--module", SOFTHSM, "--token-label", self.label, "--login", "--pin", self.pin,
                   "--change-pin", "--new-pin", new)
 
     def pull(self):
