@@ -516,6 +516,12 @@ obk_auth_token_age_us (const ObkAuth *auth)
 }
 
 gint64
+obk_auth_token_uses (const ObkAuth *auth)
+{
+  return auth->lease.uses;
+}
+
+gint64
 obk_auth_token_ttl_seconds (const ObkAuth *auth)
 {
   gint64 now_us = obk_clock_boot_us ();

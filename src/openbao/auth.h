@@ -85,6 +85,9 @@ void obk_auth_wait_cancel (ObkAuthWait *wait);
  */
 gint64 obk_auth_token_age_us (const ObkAuth *auth);
 
+/* Returns: how many calls the token in use was given for; 0: any number */
+gint64 obk_auth_token_uses (const ObkAuth *auth);
+
 /* Seconds until the token in use runs out; -1 without one. */
 gint64 obk_auth_token_ttl_seconds (const ObkAuth *auth);
 gboolean obk_auth_token_is_renewable (const ObkAuth *auth);

@@ -73,6 +73,7 @@ obk_lease_login (const json_t *answer, gint64 asked_us, gint64 now_us, gint64 lo
   lease->token = parse_token (grant.auth, &cause);
   if (lease->token == NULL)
     return unusable (error, cause);
+  lease->uses = json_integer_value (json_object_get (grant.auth, "num_uses"));
   lease->issued_us = now_us;
   lease->expires_us = asked_us + grant.lease_us;
   lease->window_us = grant.lease_us > login_before_us ? login_before_us : grant.lease_us / 3;

@@ -470,6 +470,16 @@ def test_a_lease_that_is_short(node):
     assert "token_ttl" in report.remedies("openbao.auth")
 
 
+def test_a_token_of_few_uses(node):
+    node.tenant.write_role(token_num_uses=1)
+    report = Report(node.config)
+    assert_first(report, "openbao.auth", "end after 1 uses", "token_num_uses to 0")
+    assert "token_num_uses" in as_administrator(node.tenant.bao, report.commands("openbao.auth")[0])
+    assert report.results["transit.capabilities"] == report.results["transit.probe"] == "skip"
+    node.tenant.write_role(token_num_uses=0)
+    assert Report(node.config).exit == 0
+
+
 # Policy
 
 def write_policy(tenant, change):

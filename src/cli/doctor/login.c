@@ -89,6 +89,7 @@ obk_doctor_auth (ObkDoctor *doctor, ObkCheckReport *report)
   g_autofree char *span = NULL;
   ObkPoller *poller = obk_doctor_poller (doctor, &error);
   gint64 ttl_s = 0;
+  gint64 uses = 0;
 
   doctor->session = poller != NULL ? obk_session_new (config, poller, &error) : NULL;
   if (doctor->session == NULL)
@@ -99,6 +100,17 @@ obk_doctor_auth (ObkDoctor *doctor, ObkCheckReport *report)
   if (!obk_ask_login (doctor->session, config->auth.login_timeout_us, &error))
     {
       refuse_login (doctor, report, error);
+      g_clear_pointer (&doctor->session, obk_session_free);
+      return;
+    }
+  uses = obk_auth_token_uses (obk_session_auth (doctor->session));
+  if (uses > 0)
+    {
+      obk_check_fail (report,
+                      _ ("the role gives tokens that end after %d uses, and the provider uses one all the time"),
+                      (int)MIN (uses, G_MAXINT));
+      obk_check_remedy (report, _ ("set the role's token_num_uses to 0"));
+      obk_check_command (report, "bao read <auth>/role/<role>");
       g_clear_pointer (&doctor->session, obk_session_free);
       return;
     }
