@@ -11,12 +11,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define DIRECTORY_PREFIX "tunnel-"
 #define DIRECTORY_TEMPLATE DIRECTORY_PREFIX "XXXXXX"
 #define SOCKET_NAME "socket"
+#define MAX_TRIES 100      /* to make one that nobody takes for a stale one */
 #define AUTOBOUND_DIGITS 5 /* hexadecimal, after a zero byte; unix(7), "Autobind feature" */
 
 struct _ObkPrivateSocket
@@ -84,22 +86,53 @@ choose_parent (gboolean *ours)
   return *ours ? g_steal_pointer (&first) : g_strdup (fits (g_get_tmp_dir ()) ? g_get_tmp_dir () : "/tmp");
 }
 
+/* Whether it is still there. */
+static gboolean
+is_at (int fd, const char *path)
+{
+  struct stat here, there;
+
+  return fstat (fd, &here) == 0 && lstat (path, &there) == 0 && here.st_dev == there.st_dev
+         && here.st_ino == there.st_ino;
+}
+
+/* Another one of us, who looks for stale ones, may come between the making and the lock. Returns: -1 then */
+static int
+lock_directory (const char *path)
+{
+  int fd = open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+  if (fd >= 0 && (flock (fd, LOCK_SH | LOCK_NB) != 0 || !is_at (fd, path)))
+    {
+      int cause = errno;
+
+      close (fd);
+      errno = cause;
+      fd = -1;
+    }
+  return fd;
+}
+
 static gboolean
 make_directory (ObkPrivateSocket *self, GError **error)
 {
   gboolean ours = FALSE;
   g_autofree char *parent = choose_parent (&ours);
-  g_autofree char *directory = g_build_filename (parent, DIRECTORY_TEMPLATE, NULL);
 
   if (ours)
     remove_stale (parent);
-  if (g_mkdtemp (directory) == NULL) /* mode 0700 */
-    return refuse (error, "make a directory in", parent);
-  self->directory = g_steal_pointer (&directory);
-  self->directory_fd = open (self->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (self->directory_fd < 0 || flock (self->directory_fd, LOCK_SH | LOCK_NB) != 0)
-    return refuse (error, "lock", self->directory);
-  return TRUE;
+  for (guint i = 0; self->directory_fd < 0 && i < MAX_TRIES; i++)
+    {
+      g_free (self->directory);
+      self->directory = g_build_filename (parent, DIRECTORY_TEMPLATE, NULL);
+      if (g_mkdtemp (self->directory) == NULL) /* mode 0700 */
+        {
+          g_clear_pointer (&self->directory, g_free);
+          return refuse (error, "make a directory in", parent);
+        }
+      self->directory_fd = lock_directory (self->directory);
+    }
+  return self->directory_fd >= 0 || refuse (error, "lock", self->directory);
 }
 
 static gboolean
