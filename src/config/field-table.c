@@ -73,8 +73,9 @@ const ObkConfigField obk_config_fields[] = {
     .rule = &obk_rule_identifier, .help = "Name or IP address that OpenBao's certificate must carry." },
   { "openbao.timeout", DURATION (openbao.timeout_us, POSITIVE), .preset = "2s",
     .help = "Bounds each attempt to call OpenBao." },
-  { "openbao.fipsMode", PROVED, CHOICE (openbao.fips_mode, fips_modes), .preset = "auto",
-    .help = "Whether NSS runs in FIPS mode: as the kernel's flag says, or always; to leave it takes a restart." },
+  { "openbao.fipsMode", FIXED, CHOICE (openbao.fips_mode, fips_modes), .preset = "auto",
+    .help
+    = "Whether NSS runs in FIPS mode: as the kernel's flag says, or always. NSS cannot leave it within a process." },
   { "openbao.instanceId", FIXED, STRING (openbao.instance_id), .required = OBK_REQUIRED_ALWAYS,
     .rule = &obk_rule_identifier, .help = "Lasting name of this OpenBao, part of every key_id." },
 

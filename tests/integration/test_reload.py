@@ -576,7 +576,6 @@ def fields_of(config):
 NOTHING_TO_CHANGE = {
     "configVersion",  # there is one
     "rotation.mode",  # likewise
-    "openbao.fipsMode",  # not on every machine
 }
 
 
@@ -593,6 +592,7 @@ REFUSED = {
     "server.socketGroup": "54321",
     "openbao.namespace": "another",
     "openbao.instanceId": "another",
+    "openbao.fipsMode": "on",
     "transit.keyIdScope.providerName": "another",
     "transit.keyIdScope.clusterId": "another",
     "transit.keyIdScope.transitMountId": "another",
