@@ -84,6 +84,7 @@ take_uri (P11KitUri *uri, const char *text, GError **error)
 ObkPkcs11 *
 obk_pkcs11_new (const ObkPkcs11Place *place, GError **error)
 {
+  static gsize is_quiet = 0;
   CK_OBJECT_CLASS private_key = CKO_PRIVATE_KEY;
   CK_ATTRIBUTE class = { CKA_CLASS, &private_key, sizeof private_key };
   g_autoptr (ObkPkcs11) pkcs11 = NULL;
@@ -91,7 +92,11 @@ obk_pkcs11_new (const ObkPkcs11Place *place, GError **error)
 
   g_return_val_if_fail (place != NULL, NULL);
 
-  p11_kit_be_quiet (); /* what it has to say is in our errors */
+  if (g_once_init_enter (&is_quiet)) /* before any thread asks it */
+    {
+      p11_kit_be_quiet (); /* what it has to say is in our errors */
+      g_once_init_leave (&is_quiet, 1);
+    }
   pkcs11 = g_new0 (ObkPkcs11, 1);
   pkcs11->uri = p11_kit_uri_new ();
   if (!(place->uri[0] != '\0' ? take_uri (pkcs11->uri, place->uri, error) : take_labels (pkcs11->uri, place, error)))
