@@ -4,9 +4,11 @@
 import os
 import time
 
+import grpc
 import pytest
 from cryptography.hazmat.primitives import hashes
 
+from rig.kms import refusal
 from rig.openbao import OpenBao
 from rig.pki import Authority, write_private
 from rig.process import free_port
@@ -132,6 +134,22 @@ def test_renewal(make_provider, tenant, authority, token):
     provider.start(wait="healthy", environment=token.environment)
     provider.wait_record("auth.renewal", status="ok", count=2)
     assert len(provider.records(LOGIN)) == 1
+
+
+def test_reload_reaches_the_logins(make_provider, tenant, authority, token):
+    """Their clients are not that of the calls."""
+    enable_cert_auth(tenant, authority, mount="cert-tuned", token_ttl="6s")
+    certificate = set_up(token, authority)
+    overrides = {
+        **cert_overrides("cert-tuned", **by_labels(token, certificate)), "logging.logOpenBaoRequestIDs": False,
+        "auth.loginBeforeTokenExpiry": "4s", "auth.tokenRenewalIncrement": "6s"}
+    provider = make_provider(tenant, **overrides)
+    provider.start(wait="healthy", environment=token.environment)
+    renewals = {"openbao_operation": "token renew self"}
+    assert "openbao_request_id" not in provider.wait_record("openbao.request", **renewals)[0]
+    reload(provider, **{**overrides, "logging.logOpenBaoRequestIDs": True})
+    before = len(provider.records("openbao.request", **renewals))
+    assert "openbao_request_id" in provider.wait_record("openbao.request", count=before + 2, **renewals)[-1]
 
 
 def test_bad_certificates(make_provider, cert_tenant, authority, token):
@@ -373,7 +391,8 @@ def test_token_pulled_and_returned(make_provider, cert_tenant, authority, token)
     """While it is away the OpenBao token serves; when that is refused, and the token is back, a login heals it."""
     certificate = set_up(token, authority)
     token.pull()
-    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate)))
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate)),
+                             **{"status.probeInterval": "1s", "status.statusMaxStaleness": "5s"})
     provider.start(environment=token.environment)
     refused(provider, "no PKCS#11 token is there")
     token.put_back()
@@ -382,7 +401,14 @@ def test_token_pulled_and_returned(make_provider, cert_tenant, authority, token)
     token.pull()
     encrypted = client.encrypt(b"text")
     assert client.decrypt(client.decrypt_request(encrypted)) == b"text"
+    cert_tenant.request("PUT", "sys/leases/revoke-prefix/auth/cert")
+    assert refusal(client.encrypt, b"text")[0] == grpc.StatusCode.UNAUTHENTICATED
+    record = provider.records("kms.request", operation="encrypt")[-1]
+    assert record["error_class"] == "auth_expired"
+    provider.wait_unhealthy()
     token.put_back()
+    provider.wait_healthy(40)
+    assert client.decrypt(client.decrypt_request(encrypted)) == b"text"
 
 
 def test_token_vanishes_while_it_signs(make_provider, cert_tenant, authority, token, faults):
