@@ -33,6 +33,7 @@ static const char *const classes[OBK_ERROR_LAST] = {
   [OBK_ERROR_OAUTH2_UNAVAILABLE] = "oauth2_unavailable",
   [OBK_ERROR_OAUTH2_REJECTED] = "oauth2_rejected",
   [OBK_ERROR_CREDENTIAL_INVALID] = "credential_invalid",
+  [OBK_ERROR_CREDENTIAL_SILENT] = "timeout",
   [OBK_ERROR_CONFIG_INVALID] = "config_invalid",
   [OBK_ERROR_SOCKET_UNAVAILABLE] = "socket_unavailable",
 };

@@ -51,6 +51,7 @@ typedef enum
   OBK_ERROR_OAUTH2_UNAVAILABLE,
   OBK_ERROR_OAUTH2_REJECTED,
   OBK_ERROR_CREDENTIAL_INVALID,
+  OBK_ERROR_CREDENTIAL_SILENT, /* a PKCS#11 token that does not answer in time */
   /* local: what an operator must mend */
   OBK_ERROR_CONFIG_INVALID,
   OBK_ERROR_SOCKET_UNAVAILABLE,

@@ -178,7 +178,8 @@ failure_of (const GError *error)
 {
   if (is_refusal (error))
     return g_error_new (OBK_ERROR, OBK_ERROR_AUTH_FAILED, "the login was refused: %s", error->message);
-  if (g_error_matches (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID))
+  if (g_error_matches (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID)
+      || g_error_matches (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_SILENT))
     return g_error_new (OBK_ERROR, OBK_ERROR_AUTH_EXPIRED, "no valid credential is left: %s", error->message);
   return g_error_copy (error);
 }
@@ -499,6 +500,12 @@ obk_auth_refused (ObkAuth *auth, ObkSecret *token, ObkAuthDone done, gpointer us
       settle (wait, auth->failure != NULL ? auth->failure : denied);
     }
   return wait;
+}
+
+gboolean
+obk_auth_has_expired (const ObkAuth *auth)
+{
+  return g_error_matches (auth->failure, OBK_ERROR, OBK_ERROR_AUTH_EXPIRED);
 }
 
 void

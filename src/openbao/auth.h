@@ -79,6 +79,9 @@ ObkAuthWait *obk_auth_acquire (ObkAuth *auth, ObkAuthDone done, gpointer user_da
  * (then the callback gets OBK_ERROR_DENIAL_UNCONFIRMED). Spec openbao.md, "Retry timing".
  */
 ObkAuthWait *obk_auth_refused (ObkAuth *auth, ObkSecret *token, ObkAuthDone done, gpointer user_data);
+
+/* Whether the last login failed for want of a credential, also while the next one is under way. */
+gboolean obk_auth_has_expired (const ObkAuth *auth);
 void obk_auth_wait_cancel (ObkAuthWait *wait);
 
 /* Returns: microseconds since the token in use was issued, for standbys that do not know it yet; G_MAXINT64 without one

@@ -84,11 +84,14 @@ expired (ObkTimer *timer)
   CertLogin *login = OBK_CONTAINER_OF (timer, CertLogin, timer);
   g_autoptr (GError) error = NULL;
 
-  error = g_error_new_literal (OBK_ERROR, OBK_ERROR_TIMEOUT,
-                               !login->begun ? "the PKCS#11 token is still busy with what it was asked before"
-                               : obk_cert_job_is_at_token (login->running)
-                                   ? "no answer of the PKCS#11 token within auth.loginTimeout"
-                                   : "no answer of OpenBao within auth.loginTimeout");
+  if (!login->begun)
+    error = g_error_new_literal (OBK_ERROR, OBK_ERROR_CREDENTIAL_SILENT,
+                                 "the PKCS#11 token is still busy with what it was asked before");
+  else if (obk_cert_job_is_at_token (login->running))
+    error = g_error_new_literal (OBK_ERROR, OBK_ERROR_CREDENTIAL_SILENT,
+                                 "no answer of the PKCS#11 token within auth.loginTimeout");
+  else
+    error = g_error_new_literal (OBK_ERROR, OBK_ERROR_TIMEOUT, "no answer of OpenBao within auth.loginTimeout");
   give_up (login);
   finish (login, NULL, error);
 }

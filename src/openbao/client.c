@@ -163,7 +163,9 @@ static void
 wait_expired (ObkTimer *timer)
 {
   ObkCall *call = OBK_CONTAINER_OF (timer, ObkCall, timer);
-  g_autoptr (GError) error = g_error_new_literal (OBK_ERROR, OBK_ERROR_TIMEOUT, "no token within the deadline");
+  /* A credential that hangs is no slow OpenBao. */
+  ObkError code = obk_auth_has_expired (call->client->auth) ? OBK_ERROR_AUTH_EXPIRED : OBK_ERROR_TIMEOUT;
+  g_autoptr (GError) error = g_error_new_literal (OBK_ERROR, code, "no token within the deadline");
 
   g_clear_pointer (&call->wait, obk_auth_wait_cancel);
   finish (call, NULL, 0, error);

@@ -12,8 +12,9 @@ G_BEGIN_DECLS
 /**
  * ObkCredentialDone:
  * @answer: (nullable): OpenBao's to a login or a renewal, borrowed
- * @error: (nullable): OBK_ERROR_CREDENTIAL_INVALID when there is nothing to log in with, OBK_ERROR_OAUTH2_…, or with a
- *   code of spec kms-v2.md's table why OpenBao could not be asked or what it refused
+ * @error: (nullable): OBK_ERROR_CREDENTIAL_INVALID when there is nothing to log in with, _SILENT when that does not
+ *   answer, OBK_ERROR_OAUTH2_…, or with a code of spec kms-v2.md's table why OpenBao could not be asked or what it
+ * refused
  */
 typedef void (*ObkCredentialDone) (const json_t *answer, const GError *error, gpointer user_data);
 

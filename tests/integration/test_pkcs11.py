@@ -254,6 +254,27 @@ def test_token_that_hangs_comes_back(make_provider, cert_tenant, authority, toke
     assert faults.count("C_Login") == 2
 
 
+def test_token_that_hangs_without_an_openbao_token(make_provider, tenant, authority, token, faults):
+    """To the callers no credential is left, between the logins and while one is under way."""
+    enable_cert_auth(tenant, authority, mount="cert-hangs")
+    certificate = set_up(token, authority)
+    provider = make_provider(tenant, **{
+        **cert_overrides("cert-hangs", **by_labels(token, certificate, faults.module)), "auth.loginTimeout": "1s",
+        "openbao.timeout": "500ms"})
+    provider.start(wait="healthy", environment=faults.environment)
+    faults.tell("sleep=C_Login:60")
+    tenant.request("PUT", "sys/leases/revoke-prefix/auth/cert-hangs")
+    client = provider.client()
+    refusal(client.encrypt, b"text")  # the one that finds it out may not wait for the login's end
+    provider.wait_record(LOGIN, status="error", error_class="timeout")
+    while len(provider.records(LOGIN, status="error")) < 3:
+        assert refusal(client.encrypt, b"text")[0] == grpc.StatusCode.UNAUTHENTICATED
+        assert provider.records("kms.request", operation="encrypt")[-1]["error_class"] == "auth_expired"
+        time.sleep(0.05)
+    faults.tell()
+    provider.wait_healthy(40)
+
+
 def test_wrong_pin_is_tried_once(make_provider, cert_tenant, authority, token, faults):
     certificate = set_up(token, authority)
     write_private(token.pin_file, "654321\n")

@@ -119,3 +119,9 @@ obk_auth_token_age_us (const ObkAuth *auth)
 {
   return auth->token != NULL ? obk_clock_boot_us () - auth->issued_us : G_MAXINT64;
 }
+
+gboolean
+obk_auth_has_expired (const ObkAuth *auth)
+{
+  return FALSE;
+}

@@ -41,6 +41,7 @@ static const struct
   { OBK_ERROR_OAUTH2_UNAVAILABLE, "oauth2_unavailable" },
   { OBK_ERROR_OAUTH2_REJECTED, "oauth2_rejected" },
   { OBK_ERROR_CREDENTIAL_INVALID, "credential_invalid" },
+  { OBK_ERROR_CREDENTIAL_SILENT, "timeout" },
   { OBK_ERROR_CONFIG_INVALID, "config_invalid" },
   { OBK_ERROR_SOCKET_UNAVAILABLE, "socket_unavailable" },
   { OBK_ERROR_STATE_REFUSED, "unknown" },
