@@ -98,7 +98,7 @@ test_asks_for_kinds (void)
   g_assert_false (obk_config_changes_touch (changes, "transit."));
 }
 
-/* Spec configuration.md, "Reload": these, and no others */
+/* Spec configuration.md, "Reload": these, and FIPS mode, which NSS cannot leave within a process */
 static void
 test_refuses_identity_socket_and_state (void)
 {
@@ -108,6 +108,7 @@ test_refuses_identity_socket_and_state (void)
     "server.socketGroup",
     "openbao.namespace",
     "openbao.instanceId",
+    "openbao.fipsMode",
     "transit.keyIdScope.providerName",
     "transit.keyIdScope.clusterId",
     "transit.keyIdScope.transitMountId",
