@@ -236,8 +236,8 @@ def test_a_dead_first_address(make_provider, tenant):
                 time.sleep(0.005)
             assert len(provider.records("openbao.request", status="error")) > tries, "it has been tried again"
         took.sort()
-        assert took[len(took) * 99 // 100] < 0.1 and took[-1] < 0.4, "a busy machine's slowest, not the address's 0.75"
-        assert took[len(took) // 2] < 0.02
+        assert took[len(took) // 2] < 0.01, "what OpenBao and the provider take together"
+        assert took[len(took) * 99 // 100] < 0.2 and took[-1] < 0.4, "a busy machine's slowest, not the address's 0.75"
         provider.wait_record("openbao.request", status="ok", address_index=0, timeout=1)
     finally:
         for relay in relays:
