@@ -136,22 +136,6 @@ def test_renewal(make_provider, tenant, authority, token):
     assert len(provider.records(LOGIN)) == 1
 
 
-def test_reload_reaches_the_logins(make_provider, tenant, authority, token):
-    """Their clients are not that of the calls."""
-    enable_cert_auth(tenant, authority, mount="cert-tuned", token_ttl="6s")
-    certificate = set_up(token, authority)
-    overrides = {
-        **cert_overrides("cert-tuned", **by_labels(token, certificate)), "logging.logOpenBaoRequestIDs": False,
-        "auth.loginBeforeTokenExpiry": "4s", "auth.tokenRenewalIncrement": "6s"}
-    provider = make_provider(tenant, **overrides)
-    provider.start(wait="healthy", environment=token.environment)
-    renewals = {"openbao_operation": "token renew self"}
-    assert "openbao_request_id" not in provider.wait_record("openbao.request", **renewals)[0]
-    reload(provider, **{**overrides, "logging.logOpenBaoRequestIDs": True})
-    before = len(provider.records("openbao.request", **renewals))
-    assert "openbao_request_id" in provider.wait_record("openbao.request", count=before + 2, **renewals)[-1]
-
-
 def test_bad_certificates(make_provider, cert_tenant, authority, token):
     """What must not be used is not; a good one in its place heals at once."""
     key = new_key("P-256")
