@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures: an OpenBao on the loopback that the machines share, and machines with the package on them.
 
-OBK_ROOT, OBK_DEB, OBK_DEB_UPGRADE and OBK_PROVIDER name what scripts/test-packages has made.
+OBK_ROOT, OBK_DEB, OBK_DEB_UPGRADE, OBK_DEB_POLICY, OBK_RPM and OBK_PROVIDER name what scripts/test-packages has made.
 """
 
 import os

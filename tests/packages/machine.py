@@ -101,11 +101,11 @@ class Machine:
 
     # What is on it
 
-    def install(self, *packages):
+    def install(self, *packages, options=""):
         """As `dpkg -i` does, which an upgrade is too."""
         for package in packages:
             shutil.copy(package, self.path("/root"))
-        return self.run("dpkg -i " + " ".join(f"/root/{pathlib.Path(package).name}" for package in packages))
+        return self.run(f"dpkg -i {options} " + " ".join(f"/root/{pathlib.Path(package).name}" for package in packages))
 
     def configure(self, tenant, path="/etc/openbao-kms/config.yaml", **overrides):
         """What the operator does by hand: the configuration, the CA and the identity token."""

@@ -4,6 +4,8 @@
 import json
 import os
 import pathlib
+import re
+import subprocess
 import threading
 import time
 
@@ -52,6 +54,16 @@ def test_sandbox(machine, unit):
     machine.run(f"systemd-analyze security --no-pager --threshold=15 {unit}")
     said = machine.run(f"systemd-analyze verify --man=no {unit} {unit.replace('.service', '.socket')} 2>&1")
     assert "bao-kms-provider" not in said
+
+
+def test_catalogue_names_what_is_in_the_package():
+    catalogue = pathlib.Path(__file__).resolve().parents[2] / "data" / "bao-kms-provider.catalog"
+    named = set(re.findall(r"^Documentation: file://(\S+)$", catalogue.read_text(), re.MULTILINE))
+    assert named
+    for command in (["dpkg-deb", "--contents", os.environ["OBK_DEB"]],
+                    ["rpm", "--query", "--list", "--package", os.environ["OBK_RPM"]]):
+        listed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        assert named <= {line.split()[-1].lstrip(".") for line in listed.splitlines()}, command
 
 
 # Serving
@@ -110,13 +122,19 @@ def test_reload(serving):
     wait_until(lambda: serving.show(SERVICE, "ActiveState") == "active", 10, "the reload is over")
 
 
-def test_further_instance(serving, openbao, tenant):
-    serving.configure(tenant, path="/etc/openbao-kms/second.yaml", **{
+def start_second(machine, tenant):
+    """One more instance; its units without their type."""
+    machine.configure(tenant, path="/etc/openbao-kms/second.yaml", **{
         "server.socketPath": "/run/openbao-kms/second/kms.sock",
         "state.path": "/var/lib/openbao-kms/second/key-registry.json"})
     unit = "bao-kms-provider@second"
-    serving.run(f"systemctl enable --now {unit}.socket {unit}.service")
-    serving.wait_healthy("/run/openbao-kms/second/kms.sock")
+    machine.run(f"systemctl enable --now {unit}.socket {unit}.service")
+    machine.wait_healthy("/run/openbao-kms/second/kms.sock")
+    return unit
+
+
+def test_further_instance(serving, openbao, tenant):
+    unit = start_second(serving, tenant)
     assert serving.run(STAT + "/run/openbao-kms/second /var/lib/openbao-kms/second") == (
         "openbao-kms:openbao-kms-socket 2750 /run/openbao-kms/second\n"
         "openbao-kms:openbao-kms 750 /var/lib/openbao-kms/second\n")
@@ -249,6 +267,54 @@ def test_removal_keeps_and_purge_asks(serving):
     serving.run("echo bao-kms-provider bao-kms-provider/purge-data boolean true | debconf-set-selections")
     serving.run("dpkg --purge bao-kms-provider")
     assert serving.run("ls -d /etc/openbao-kms /var/lib/openbao-kms 2>/dev/null", check=False) == ""
+
+
+WHAT_INSTANCES_LEAVE = "find /etc/systemd -name 'bao-kms-provider@*'; ls -A /run/openbao-kms 2>&1"
+
+
+def test_purge_with_instances(serving, tenant):
+    start_second(serving, tenant)
+    serving.run("dpkg --purge bao-kms-provider")
+    assert serving.run("pgrep --exact bao-kms-provide", check=False) == ""
+    left = serving.run(WHAT_INSTANCES_LEAVE, check=False)
+    assert "No such file" in left and len(left.splitlines()) == 1, left
+
+
+def test_removal_of_the_rpm_ends_instances(serving, tenant):
+    """Its script, on a machine that has the same units from the other package."""
+    unit = start_second(serving, tenant)
+    script = subprocess.run(["rpm", "--query", "--queryformat", "%{PREUN}", "--package", os.environ["OBK_RPM"]],
+                            stdout=subprocess.PIPE, text=True, check=True).stdout
+    serving.write("/root/preun", script)
+    serving.run("sh /root/preun 1")  # an upgrade
+    serving.wait_healthy("/run/openbao-kms/second/kms.sock")
+    serving.run("sh /root/preun 0")
+    for name in (f"{unit}.service", f"{unit}.socket", SERVICE, SOCKET):
+        assert serving.show(name, "ActiveState") == "inactive"
+    assert serving.run(WHAT_INSTANCES_LEAVE, check=False) == ""
+
+
+def test_removal_of_the_policy(serving):
+    """Tools of SELinux that only say that they were called: what is done around the loss of the domain, and when."""
+    for tool in ("semodule", "selinuxenabled", "load_policy", "restorecon"):
+        serving.write(f"/usr/sbin/{tool}", '#!/bin/sh\necho "$(systemctl is-active '
+                      f'{SERVICE} {SOCKET} | paste -sd,) {tool} $*" >>/root/called\n', mode="0755")
+    before = serving.main_pid()
+    relabelled = []
+    for command in (lambda: serving.install(os.environ["OBK_DEB_POLICY"], options="--force-depends"),
+                    lambda: serving.run("dpkg --remove bao-kms-provider-selinux")):
+        serving.run("rm -f /root/called")
+        command()
+        called = serving.run("cat /root/called").splitlines()
+        assert called[0].startswith("active,active semodule ")
+        assert "inactive,inactive load_policy " in called, "a process lives through the change of its domain"
+        relabelled.append([line for line in called if " restorecon " in line])
+        assert f"inactive,inactive restorecon /lib/systemd/system/{SERVICE}" in relabelled[-1]
+        serving.wait_healthy()
+        assert serving.show(SOCKET, "ActiveState") == serving.show(SERVICE, "ActiveState") == "active"
+        assert serving.main_pid() != before
+        before = serving.main_pid()
+    assert relabelled[0] == relabelled[1]
 
 
 def test_autopkgtest(machine, openbao):
