@@ -139,6 +139,9 @@ compile() {
   locked "$folder" quietly "building $folder" meson compile -C "$root/$folder" "$@"
 }
 
+# forget_old PATTERN: what of that name in the cache is older than any that is still asked for; those are made each month.
+forget_old() { find "$cache" -maxdepth 1 -name "$1" -mtime +40 -exec rm -rf --one-file-system {} +; }
+
 # make_upgrade DEB VERSION NEW_DEB: the same files as the next release.
 make_upgrade() {
   local work
