@@ -3,11 +3,9 @@
  * A save is killed at each of its system calls, and the directory is put together again as a power cut at that moment
  * might leave it. Whatever is found must load: the old state or the new, nothing that was promised lost.
  */
-#include "disk.h"
-#include "shim.h"
+#include "crash-fixture.h"
 
 #include "base/error.h"
-#include "base/log.h"
 #include "registry/store.h"
 
 #include <glib/gstdio.h>
@@ -15,83 +13,15 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define NAME "s"
-#define CREATED 1700000000
-#define NOW 1800000000
-
-static const ObkScope scope = {
-  .provider_name = (char *)"p",
-  .cluster_id = (char *)"c",
-  .instance_id = (char *)"i",
-  .mount_id = (char *)"m",
-  .key_lineage_id = (char *)"l",
-};
-
 static const ShimFate no_fate = { SHIM_NEVER, SHIM_NEVER, 0, FALSE };
-
-typedef struct
-{
-  char *live;        /* the directory that processes work in */
-  char *scratch;     /* where images are tried */
-  GPtrArray *before; /* the live one at the beginning */
-  ShimLog *log;
-  GHashTable *tried; /* digests of images, with what was promised */
-  guint images;
-} Fixture;
-
-static void
-ignore_record (const ObkLogRecord *record, gpointer user_data)
-{
-}
-
-static char *
-make_directory (void)
-{
-  char *path = g_dir_make_tmp ("obk-crash-XXXXXX", NULL);
-
-  g_assert_nonnull (path);
-  g_assert_cmpint (chmod (path, 0750), ==, 0);
-  return path;
-}
-
-static void
-set_up (Fixture *fixture, gconstpointer data)
-{
-  obk_log_set_sink (ignore_record, NULL);
-  fixture->live = make_directory ();
-  fixture->scratch = make_directory ();
-  fixture->log = shim_log_new ();
-  fixture->tried = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-}
-
-static void
-remove_directory (char *path)
-{
-  g_autoptr (GPtrArray) empty = g_ptr_array_new ();
-
-  disk_write (empty, path);
-  g_assert_cmpint (g_rmdir (path), ==, 0);
-  g_free (path);
-}
-
-static void
-tear_down (Fixture *fixture, gconstpointer data)
-{
-  g_test_message ("%u images", fixture->images);
-  remove_directory (fixture->live);
-  remove_directory (fixture->scratch);
-  g_clear_pointer (&fixture->before, g_ptr_array_unref);
-  g_hash_table_unref (fixture->tried);
-}
 
 /* No two are the same, not even for the same generation tried again: time goes on. */
 static ObkState *
 make_state (guint64 generation, guint try)
 {
-  return obk_state_first (&scope, CREATED, NOW + 10 * (gint64)generation + try);
+  return obk_state_first (&crash_scope, CREATED, NOW + 10 * (gint64)generation + try);
 }
 
 /* Loads what is there and saves @n generations, trying twice what fails; promises what it was promised. */
@@ -103,7 +33,7 @@ work (const char *directory, guint n, ShimLog *log)
   ObkState *found = NULL;
   guint64 generation = 0;
 
-  if (store == NULL || !obk_store_load (store, &scope, &found, NULL))
+  if (store == NULL || !obk_store_load (store, &crash_scope, &found, NULL))
     return FALSE;
   if (found != NULL)
     generation = log->promised = found->generation;
@@ -128,7 +58,6 @@ work (const char *directory, guint n, ShimLog *log)
 static gboolean
 run (Fixture *fixture, guint n, ShimFate fate)
 {
-  int status = 0;
   pid_t child = fork ();
 
   if (child == 0)
@@ -140,14 +69,7 @@ run (Fixture *fixture, guint n, ShimFate fate)
       shim_disarm ();
       _exit (ok || fate.fail_at != SHIM_NEVER ? 0 : 1);
     }
-  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
-  if (WIFSIGNALED (status))
-    {
-      g_assert_cmpint (WTERMSIG (status), ==, SIGKILL);
-      return FALSE;
-    }
-  g_assert_cmpint (WEXITSTATUS (status), ==, 0);
-  return TRUE;
+  return crash_wait (child);
 }
 
 /* Begins with @generations saved and on disk for good. */
@@ -160,9 +82,7 @@ begin (Fixture *fixture, guint generations)
   disk_write (empty, fixture->live);
   if (generations > 0)
     g_assert_true (work (fixture->live, generations, fixture->log));
-  shim_log_clear (fixture->log);
-  g_clear_pointer (&fixture->before, g_ptr_array_unref);
-  fixture->before = disk_read (fixture->live);
+  crash_begin (fixture);
   fixture->log->promised = generations;
 }
 
@@ -171,14 +91,11 @@ static void
 try_image (const GPtrArray *files, gpointer user_data)
 {
   Fixture *fixture = user_data;
-  g_autofree char *digest = disk_digest (files);
-  char *key = g_strdup_printf ("%s %" G_GUINT64_FORMAT, digest, fixture->log->promised);
   g_autofree char *path = g_build_filename (fixture->scratch, NAME, NULL);
   guint64 generation = 0;
 
-  if (!g_hash_table_add (fixture->tried, key))
+  if (!crash_is_new (fixture, files))
     return;
-  fixture->images++;
   disk_write (files, fixture->scratch);
   for (guint i = 0; i < 2; i++)
     {
@@ -188,7 +105,7 @@ try_image (const GPtrArray *files, gpointer user_data)
       ObkState *state = NULL;
 
       g_assert_no_error (error);
-      g_assert_true (obk_store_load (store, &scope, &state, &error) || error != NULL);
+      g_assert_true (obk_store_load (store, &crash_scope, &state, &error) || error != NULL);
       if (error != NULL)
         g_test_message ("after %u operations: %s", fixture->log->n_operations, error->message);
       g_assert_no_error (error);
@@ -203,17 +120,6 @@ try_image (const GPtrArray *files, gpointer user_data)
     }
 }
 
-/* The model of the disk must say of a killed process what the real one does. */
-static void
-try_images (Fixture *fixture)
-{
-  g_autoptr (GPtrArray) model = disk_after_kill (fixture->before, fixture->log);
-  g_autoptr (GPtrArray) real = disk_read (fixture->live);
-
-  g_assert_true (disk_equal (model, real));
-  disk_power_cuts (fixture->before, fixture->log, try_image, fixture);
-}
-
 /* Killed anywhere in a save. */
 static void
 test_killed (Fixture *fixture, gconstpointer data)
@@ -226,7 +132,7 @@ test_killed (Fixture *fixture, gconstpointer data)
     {
       begin (fixture, generations);
       done = run (fixture, 1, (ShimFate){ .die_at = i, .fail_at = SHIM_NEVER });
-      try_images (fixture);
+      crash_try_images (fixture, try_image);
       steps = i;
     }
   g_test_message ("%u steps", steps);
@@ -250,7 +156,7 @@ test_killed_twice (Fixture *fixture, gconstpointer data)
           begin (fixture, generations);
           first_done = run (fixture, 1, (ShimFate){ .die_at = i, .fail_at = SHIM_NEVER });
           done = run (fixture, 1, (ShimFate){ .die_at = j, .fail_at = SHIM_NEVER });
-          try_images (fixture);
+          crash_try_images (fixture, try_image);
         }
     }
 }
@@ -282,7 +188,7 @@ test_failed_and_killed (Fixture *fixture, gconstpointer data)
                                     .fail_at = i,
                                     .fail_with = causes[i % G_N_ELEMENTS (causes)],
                                     .fail_after = after == 1 });
-            try_images (fixture);
+            crash_try_images (fixture, try_image);
           }
       }
 }
@@ -300,7 +206,7 @@ count_unloadable (const GPtrArray *files, gpointer user_data)
   disk_write (files, fixture->scratch);
   store = obk_store_open (path, &error);
   g_assert_no_error (error);
-  if (!obk_store_load (store, &scope, &state, NULL))
+  if (!obk_store_load (store, &crash_scope, &state, NULL))
     fixture->images++;
   obk_state_free (state);
 }
@@ -325,7 +231,7 @@ test_model_can_fail (Fixture *fixture, gconstpointer data)
 static void
 add (const char *path, guint number, void (*test) (Fixture *fixture, gconstpointer data))
 {
-  g_test_add (path, Fixture, GUINT_TO_POINTER (number), set_up, test, tear_down);
+  g_test_add (path, Fixture, GUINT_TO_POINTER (number), crash_set_up, test, crash_tear_down);
 }
 
 int

@@ -4,11 +4,9 @@
  * together again as a power cut at that moment might leave it: what is found is refused or is the new state, and the
  * old files' content is there.
  */
-#include "disk.h"
-#include "shim.h"
+#include "crash-fixture.h"
 
 #include "base/error.h"
-#include "base/log.h"
 #include "registry/document.h"
 #include "registry/store.h"
 
@@ -17,20 +15,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#define NAME "s"
-#define CREATED 1700000000
-#define NOW 1800000000
-
-static const ObkScope scope = {
-  .provider_name = (char *)"p",
-  .cluster_id = (char *)"c",
-  .instance_id = (char *)"i",
-  .mount_id = (char *)"m",
-  .key_lineage_id = (char *)"l",
-};
 
 /* What is put in the place of state and checkpoint. */
 typedef enum
@@ -54,66 +39,10 @@ static const Case cases[] = {
   { "checkpoint", FILE_SECOND, FILE_GARBAGE },    { "missing", FILE_NONE, FILE_SECOND },
 };
 
-typedef struct
-{
-  char *live;        /* the directory that processes work in */
-  char *scratch;     /* where images are tried */
-  GPtrArray *before; /* the live one at the beginning */
-  ShimLog *log;
-  GHashTable *tried; /* digests of images that were right, with what was promised */
-  guint images;
-  guint faults;
-} Fixture;
-
-static void
-ignore_record (const ObkLogRecord *record, gpointer user_data)
-{
-}
-
-static char *
-make_directory (void)
-{
-  char *path = g_dir_make_tmp ("obk-crash-XXXXXX", NULL);
-
-  g_assert_nonnull (path);
-  g_assert_cmpint (chmod (path, 0750), ==, 0);
-  return path;
-}
-
-static void
-set_up (Fixture *fixture, gconstpointer data)
-{
-  obk_log_set_sink (ignore_record, NULL);
-  fixture->live = make_directory ();
-  fixture->scratch = make_directory ();
-  fixture->log = shim_log_new ();
-  fixture->tried = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-}
-
-static void
-remove_directory (char *path)
-{
-  g_autoptr (GPtrArray) empty = g_ptr_array_new ();
-
-  disk_write (empty, path);
-  g_assert_cmpint (g_rmdir (path), ==, 0);
-  g_free (path);
-}
-
-static void
-tear_down (Fixture *fixture, gconstpointer data)
-{
-  g_test_message ("%u images", fixture->images);
-  remove_directory (fixture->live);
-  remove_directory (fixture->scratch);
-  g_clear_pointer (&fixture->before, g_ptr_array_unref);
-  g_hash_table_unref (fixture->tried);
-}
-
 static ObkState *
 new_state (void)
 {
-  return obk_state_first (&scope, CREATED, NOW + 99);
+  return obk_state_first (&crash_scope, CREATED, NOW + 99);
 }
 
 static void
@@ -134,7 +63,7 @@ begin (Fixture *fixture, const Case *test)
   g_autoptr (GPtrArray) empty = g_ptr_array_new ();
   char *states[] = { NULL, g_strdup ("{ \"state\""), NULL, NULL };
   char *checkpoints[] = { NULL, g_strdup ("{ \"checkpoint\""), NULL, NULL };
-  g_autoptr (ObkState) state = obk_state_first (&scope, CREATED, NOW);
+  g_autoptr (ObkState) state = obk_state_first (&crash_scope, CREATED, NOW);
   gsize length = 0;
 
   for (guint i = FILE_FIRST; i <= FILE_SECOND; i++)
@@ -153,9 +82,7 @@ begin (Fixture *fixture, const Case *test)
       g_free (states[i]);
       g_free (checkpoints[i]);
     }
-  shim_log_clear (fixture->log);
-  g_clear_pointer (&fixture->before, g_ptr_array_unref);
-  fixture->before = disk_read (fixture->live);
+  crash_begin (fixture);
 }
 
 /* As the command does it. Returns: whether it was told that the new state is saved */
@@ -169,7 +96,8 @@ replace (const char *directory)
   g_autoptr (ObkState) state = new_state ();
   ObkState *old = NULL;
 
-  if (store == NULL || obk_store_load (store, &scope, &old, NULL) || !obk_damage_read (path, &scope, &damage, NULL))
+  if (store == NULL || obk_store_load (store, &crash_scope, &old, NULL)
+      || !obk_damage_read (path, &crash_scope, &damage, NULL))
     {
       obk_state_free (old);
       return FALSE;
@@ -181,7 +109,6 @@ replace (const char *directory)
 static gboolean
 run (Fixture *fixture, ShimFate fate)
 {
-  int status = 0;
   pid_t child = fork ();
 
   if (child == 0)
@@ -191,11 +118,7 @@ run (Fixture *fixture, ShimFate fate)
       shim_disarm ();
       _exit (0);
     }
-  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
-  if (!WIFSIGNALED (status))
-    return TRUE;
-  g_assert_cmpint (WTERMSIG (status), ==, SIGKILL);
-  return FALSE;
+  return crash_wait (child);
 }
 
 static gboolean
@@ -219,7 +142,7 @@ loads_new (Fixture *fixture, gboolean *refused)
   gboolean same = FALSE;
 
   g_assert_nonnull (store);
-  *refused = !obk_store_load (store, &scope, &found, &error);
+  *refused = !obk_store_load (store, &crash_scope, &found, &error);
   same = found != NULL && obk_state_same_content (found, wanted);
   obk_state_free (found);
   return same;
@@ -244,24 +167,15 @@ static void
 try_image (const GPtrArray *files, gpointer user_data)
 {
   Fixture *fixture = user_data;
-  g_autofree char *digest = disk_digest (files);
 
-  if (!g_hash_table_add (fixture->tried, g_strdup_printf ("%s %" G_GUINT64_FORMAT, digest, fixture->log->promised)))
-    return;
-  fixture->images++;
-  if (!is_right (fixture, files))
+  if (crash_is_new (fixture, files) && !is_right (fixture, files))
     fixture->faults++;
 }
 
-/* The model of the disk must say of a killed process what the real one does. */
 static void
 try_images (Fixture *fixture)
 {
-  g_autoptr (GPtrArray) model = disk_after_kill (fixture->before, fixture->log);
-  g_autoptr (GPtrArray) real = disk_read (fixture->live);
-
-  g_assert_true (disk_equal (model, real));
-  disk_power_cuts (fixture->before, fixture->log, try_image, fixture);
+  crash_try_images (fixture, try_image);
   g_assert_cmpuint (fixture->faults, ==, 0);
 }
 
@@ -326,15 +240,15 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add ("/registry/crash-replace/model-without-directory-sync", Fixture, NULL, set_up, test_model_can_fail,
-              tear_down);
+  g_test_add ("/registry/crash-replace/model-without-directory-sync", Fixture, NULL, crash_set_up, test_model_can_fail,
+              crash_tear_down);
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_autofree char *killed = g_strconcat ("/registry/crash-replace/killed/", cases[i].name, NULL);
       g_autofree char *failed = g_strconcat ("/registry/crash-replace/failed/", cases[i].name, NULL);
 
-      g_test_add (killed, Fixture, &cases[i], set_up, test_killed, tear_down);
-      g_test_add (failed, Fixture, &cases[i], set_up, test_failed, tear_down);
+      g_test_add (killed, Fixture, &cases[i], crash_set_up, test_killed, crash_tear_down);
+      g_test_add (failed, Fixture, &cases[i], crash_set_up, test_failed, crash_tear_down);
     }
   return g_test_run ();
 }
