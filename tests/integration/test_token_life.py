@@ -83,7 +83,6 @@ def test_renewed_to_its_end(make_provider, hasty, audit):
     assert logins <= renewals <= 4 * logins
 
 
-@pytest.mark.skipif(LONG, reason="it is of the short run")
 @pytest.mark.parametrize("fields, most_logins", [
     ({"token_max_ttl": "20s"}, 2), ({"token_type": "batch", "token_max_ttl": "0"}, 5)],
     ids=["renewable", "not-renewable"])
