@@ -46,7 +46,10 @@ configure() {
 start_by_socket() {
   check "the socket starts" systemctl start bao-kms-provider.socket
   check "the socket is labelled" has_type $socket openbao_kms_runtime_t
-  answers "a call starts the service and is answered" || exit 1 # nothing below would say more
+  answers "a call starts the service and is answered" || {
+    quiet "start by socket"
+    exit 1 # nothing below would say more
+  }
   check "the service has its domain, at plain s0" in_domain
   check "the state has its type" has_type /var/lib/openbao-kms/state/key-registry.json openbao_kms_var_lib_t
   quiet "start by socket"
@@ -165,7 +168,7 @@ upgrade() {
 }
 
 second_instance() { # before the rotation: a node without a state does not take a key that was rotated
-  sed 's,"socketGroup": "[^"]*",&\, "socketPath": "/run/openbao-kms/second/kms.sock"\, "metricsAddress": ""\, "healthAddress": "",
+  sed 's,"socketGroup": "[^"]*",&\, "socketPath": "/run/openbao-kms/second/kms.sock"\, "metricsAddress": "unix:/run/openbao-kms/second/metrics.sock"\, "healthAddress": "unix:/run/openbao-kms/second/health.sock",
        s,"state": {},"state": {"path": "/var/lib/openbao-kms/second/key-registry.json"},' \
     $files/config.yaml >/etc/openbao-kms/second.yaml
   chgrp openbao-kms /etc/openbao-kms/second.yaml
@@ -175,6 +178,11 @@ second_instance() { # before the rotation: a node without a state does not take 
   eventually "the second instance answers" 60 healthy ||
     journalctl -u 'bao-kms-provider@second*' -n 12 -o cat | cut -c 1-400 | sed 's/^/#   /'
   check "the API server reaches the second instance" as_apiserver probe --socket $socket
+  check "its metrics are served on a Unix socket" \
+    curl -fsS -o /dev/null --unix-socket /run/openbao-kms/second/metrics.sock http://localhost/metrics
+  check "its health is served on a Unix socket" \
+    curl -fsS -o /dev/null --unix-socket /run/openbao-kms/second/health.sock http://localhost/ready
+  check "these sockets are labelled" has_type /run/openbao-kms/second/metrics.sock openbao_kms_runtime_t
   check "its state has its type" has_type /var/lib/openbao-kms/second/key-registry.json openbao_kms_var_lib_t
   systemctl stop bao-kms-provider@second.socket bao-kms-provider@second.service
   quiet "a second instance"
@@ -186,6 +194,9 @@ mislabel() {
   restart
   sleep 3
   check "a mislabelled JWT is noticed" sees user_home_t
+  bao-kms-provider doctor >/root/doctor 2>&1
+  check "doctor tells which label is wrong" grep -E 'identity.jwt.* is labelled .*user_home_t' /root/doctor ||
+    grep -A4 selinux /root/doctor | sed 's/^/#   /'
   restorecon /var/lib/openbao-kms/identity.jwt
   answers "it heals when the label is mended"
   heard
