@@ -15,7 +15,7 @@ import setools
 
 POLICY = pathlib.Path("/usr/share/selinux/default")
 DOMAIN = "openbao_kms_t"
-OTHER = "getty_t"  # a domain that may do none of it
+OTHER = "irqbalance_t"  # a domain that may do none of it
 
 # What must be allowed: type of the object, class, permissions, booleans that have to be on for it
 ALLOWED = [
@@ -35,25 +35,31 @@ ALLOWED = [
     ("smtp_port_t", "tcp_socket", "name_connect", ("openbao_kms_connect_any",)),
     ("transproxy_port_t", "tcp_socket", "name_bind", ()),
     ("openbao_kms_listen_port_t", "tcp_socket", "name_bind", ()),
-    ("openbao_kms_token_t", "file", "read write", ("openbao_kms_use_pkcs11",)),
+    ("openbao_kms_token_t", "file", "read write map", ("openbao_kms_use_pkcs11",)),
+    ("openbao_kms_token_t", "lnk_file", "read", ("openbao_kms_use_pkcs11",)),
+    ("sssd_t", "unix_stream_socket", "connectto", ()),
+    ("etc_t", "dir", "watch", ()),
+    ("usr_t", "dir", "watch", ()),
     ("pcscd_t", "unix_stream_socket", "connectto", ("openbao_kms_use_pkcs11",)),
     ("tpm_device_t", "chr_file", "read write", ("openbao_kms_use_pkcs11",)),
 ]
 
 # Class, permissions, all that may be their object whatever the booleans are, and the one that the module of faults adds
-OWN = {"openbao_kms_var_lib_t", "openbao_kms_runtime_t", "openbao_kms_token_t"}
+OWN = {"openbao_kms_var_lib_t", "openbao_kms_token_t"}
+SOCKETS = {"openbao_kms_runtime_t"}
 ONLY = [
     ("file", "write append", OWN | {DOMAIN, "init_tmpfs_t"}, {"openbao_kms_etc_t"}),
     ("file", "create unlink rename", OWN, {"openbao_kms_etc_t"}),
     ("file", "execute_no_trans", set(), {"shell_exec_t"}),
     ("file", "execute", {"openbao_kms_exec_t", "lib_t", "ld_so_t", "textrel_shlib_t"}, {"bin_t"}),
-    ("dir", "add_name remove_name", OWN, {"openbao_kms_etc_t"}),
+    ("file", "watch", set(), {"openbao_kms_etc_t"}),
+    ("dir", "add_name remove_name", OWN | SOCKETS, {"openbao_kms_etc_t"}),
+    ("dir", "create rmdir", SOCKETS | {"openbao_kms_token_t"}, {"openbao_kms_etc_t"}),
     ("process", "transition ptrace execmem execstack dyntransition", set(), {"init_t"}),
     ("capability", "", set(), {DOMAIN}),
     ("capability2", "", set(), {DOMAIN}),
     ("system", "module_load", set(), {"bin_t"}),
-    ("tcp_socket", "name_bind", {"transproxy_port_t", "unreserved_port_t", "openbao_kms_listen_port_t"},
-     {"ssh_port_t"}),
+    ("tcp_socket", "name_bind", {"transproxy_port_t", "openbao_kms_listen_port_t"}, {"ssh_port_t"}),
     ("udp_socket", "name_bind", set(), {"ssh_port_t"}),
     ("rawip_socket", "create", set(), {DOMAIN}),
     ("packet_socket", "create", set(), {DOMAIN}),
@@ -74,9 +80,9 @@ DOORS = {"init_t", "initrc_t"}
 FAULTS = """
 module faults 1.0;
 require {
-  type openbao_kms_t, openbao_kms_etc_t, bin_t, init_t, shell_exec_t, ssh_port_t, getty_t, random_device_t;
-  class file { append create execute execute_no_trans };
-  class dir add_name;
+  type openbao_kms_t, openbao_kms_etc_t, bin_t, init_t, shell_exec_t, ssh_port_t, irqbalance_t, random_device_t;
+  class file { append create execute execute_no_trans watch };
+  class dir { add_name create };
   class process { ptrace transition };
   class capability sys_admin;
   class capability2 syslog;
@@ -88,8 +94,8 @@ require {
   class chr_file write;
   class unix_stream_socket connectto;
 }
-allow openbao_kms_t openbao_kms_etc_t:file { append create };
-allow openbao_kms_t openbao_kms_etc_t:dir add_name;
+allow openbao_kms_t openbao_kms_etc_t:file { append create watch };
+allow openbao_kms_t openbao_kms_etc_t:dir { add_name create };
 allow openbao_kms_t shell_exec_t:file execute_no_trans;
 allow openbao_kms_t bin_t:file execute;
 allow openbao_kms_t init_t:process ptrace;
@@ -101,8 +107,8 @@ allow openbao_kms_t ssh_port_t:udp_socket name_bind;
 allow openbao_kms_t self:rawip_socket create;
 allow openbao_kms_t self:packet_socket create;
 allow openbao_kms_t random_device_t:chr_file write;
-allow getty_t openbao_kms_t:unix_stream_socket connectto;
-allow getty_t openbao_kms_t:process transition;
+allow irqbalance_t openbao_kms_t:unix_stream_socket connectto;
+allow irqbalance_t openbao_kms_t:process transition;
 """
 
 

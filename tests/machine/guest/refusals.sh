@@ -3,11 +3,27 @@
 # What the domains must not do. Each act is one that ordinary permissions let root do, so that it is the policy that
 # refuses it: with the policy permissive, each must work.
 
+# In a directory that the domain may search: what it is refused here, it is for the object's own type.
+objects=/etc/openbao-kms/objects
+
 prepare_objects() {
-  mkdir -p /root/.kube /var/lib/other
+  mkdir -p /root/.kube /var/lib/other /etc/kubernetes/pki "$objects"
   echo secret >/root/.kube/config
   echo secret >/var/lib/other/state
   chown openbao-kms /var/lib/openbao-kms/identity.jwt
+  echo secret >/etc/kubernetes/admin.conf
+  echo secret >/etc/kubernetes/pki/ca.key
+  restorecon -R /etc/kubernetes
+  local name type
+  while read -r name type; do
+    cp /usr/bin/true "$objects/$name"
+    chcon -t "$type" "$objects/$name"
+  done <<LIST
+provider openbao_kms_exec_t
+shell shell_exec_t
+program bin_t
+token openbao_kms_token_t
+LIST
 }
 
 # As which user, who, what, on what, and what the denial must name: permission or type of the object
@@ -15,19 +31,24 @@ acts() {
   cat <<LIST
 root act read /etc/shadow shadow_t
 root act read /root/.kube/config user_home_dir_t
+root act read /etc/kubernetes/admin.conf openbao_kms_kubernetes_t
+root act read /etc/kubernetes/pki/ca.key openbao_kms_kubernetes_t
 root act read /var/lib/other/state var_lib_t
 root act write /etc/openbao-kms/config.yaml openbao_kms_etc_t
-root act write /usr/bin/bao-kms-provider bin_t
+root act write $objects/provider openbao_kms_exec_t
 openbao-kms act write /var/lib/openbao-kms/identity.jwt openbao_kms_secret_t
 root act create /etc/openbao-kms/new openbao_kms_etc_t
 root act create /tmp/new tmp_t
-root act execute /usr/bin/sh bin_t
-root act execute /usr/bin/true bin_t
+root act execute $objects/shell shell_exec_t
+root act execute $objects/program bin_t
+root act read $objects/token openbao_kms_token_t
 openbao-kms act trace child tclass=process
 root act load-module $tests/dummy.ko sys_module
 root act raw-socket icmp tclass=rawip_socket
 openbao-kms act bind 9090 name_bind
 openbao-kms act bind 8080 name_bind
+openbao-kms act bind 8083 unreserved_port_t
+openbao-kms act bind 9999 unreserved_port_t
 openbao-kms act connect 22 name_connect
 openbao-kms act connect 443 name_connect
 openbao-kms act connect 6443 name_connect
