@@ -517,6 +517,18 @@ stop_taking_calls (ObkGrpcServer *server)
   server->draining = TRUE;
 }
 
+static gboolean
+is_busy (gpointer user_data)
+{
+  ObkGrpcServer *server = user_data;
+  gboolean busy = FALSE;
+
+  g_mutex_lock (&server->lock);
+  busy = server->live > 0;
+  g_mutex_unlock (&server->lock);
+  return busy;
+}
+
 static void
 parted (gpointer user_data)
 {
@@ -537,7 +549,7 @@ obk_grpc_server_drain (ObkGrpcServer *server, void (*drained) (gpointer user_dat
 
   server->drained = drained;
   server->drained_data = user_data;
-  server->parting = obk_parting_new (server->poller, server->connections, parted, server);
+  server->parting = obk_parting_new (server->poller, server->connections, is_busy, parted, server);
 }
 
 /* Sees the last calls off: each has something of ours, or waits for us, or for the core. */

@@ -33,7 +33,8 @@ void obk_grpc_server_set_max_status (ObkGrpcServer *server, guint max_status);
  */
 gboolean obk_grpc_server_add_connection (ObkGrpcServer *server, int fd, GError **error);
 
-/* No new connections are to be added. Sees the peers off (parting.h), then takes no new calls; running ones may go on.
+/* No new connections are to be added. Sees the peers off (parting.h), and takes no new calls once they have gone or
+ * none is made any more.
  * @drained is called on the main context when none is left. */
 void obk_grpc_server_drain (ObkGrpcServer *server, void (*drained) (gpointer user_data), gpointer user_data);
 

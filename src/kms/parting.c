@@ -12,6 +12,7 @@ struct _ObkParting
   ObkConnections *connections;
   ObkTimer timer;
   gint64 end_us;
+  gboolean (*is_busy) (gpointer user_data);
   void (*parted) (gpointer user_data);
   gpointer user_data;
 };
@@ -22,6 +23,8 @@ look (ObkTimer *timer)
   ObkParting *parting = OBK_CONTAINER_OF (timer, ObkParting, timer);
   gint64 now_us = obk_clock_boot_us ();
 
+  if (parting->is_busy (parting->user_data))
+    parting->end_us = now_us + OBK_PARTING_US;
   if (obk_connections_part (parting->connections) == 0 || now_us >= parting->end_us)
     parting->parted (parting->user_data);
   else
@@ -29,16 +32,17 @@ look (ObkTimer *timer)
 }
 
 ObkParting *
-obk_parting_new (ObkPoller *poller, ObkConnections *connections, void (*parted) (gpointer user_data),
-                 gpointer user_data)
+obk_parting_new (ObkPoller *poller, ObkConnections *connections, gboolean (*is_busy) (gpointer user_data),
+                 void (*parted) (gpointer user_data), gpointer user_data)
 {
   ObkParting *parting = NULL;
 
-  g_return_val_if_fail (poller != NULL && connections != NULL && parted != NULL, NULL);
+  g_return_val_if_fail (poller != NULL && connections != NULL && is_busy != NULL && parted != NULL, NULL);
 
   parting = g_new0 (ObkParting, 1);
   parting->poller = poller;
   parting->connections = connections;
+  parting->is_busy = is_busy;
   parting->parted = parted;
   parting->user_data = user_data;
   parting->timer.expired = look;

@@ -80,7 +80,7 @@ def audit(openbao):
 
 
 @pytest.fixture
-def make_provider():
+def make_provider(directory):  # of the test, so that it goes after what may still write to it
     """Makes providers; each is stopped after the test, and must have ended well and said nothing but log records."""
     made = []
 

@@ -22,7 +22,6 @@ prepare_objects() {
 provider openbao_kms_exec_t
 shell shell_exec_t
 program bin_t
-token openbao_kms_token_t
 LIST
 }
 
@@ -41,7 +40,6 @@ root act create /etc/openbao-kms/new openbao_kms_etc_t
 root act create /tmp/new tmp_t
 root act execute $objects/shell shell_exec_t
 root act execute $objects/program bin_t
-root act read $objects/token openbao_kms_token_t
 openbao-kms act trace child tclass=process
 root act load-module $tests/dummy.ko sys_module
 root act raw-socket icmp tclass=rawip_socket
