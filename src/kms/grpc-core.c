@@ -86,6 +86,19 @@ obk_grpc_core_server_new (void)
   return grpc_server_create (&args, NULL);
 }
 
+grpc_completion_queue *
+obk_grpc_core_calling_queue_new (grpc_completion_queue_functor *ended)
+{
+  const grpc_completion_queue_attributes attributes = {
+    .version = GRPC_CQ_VERSION_MINIMUM_FOR_CALLBACKABLE,
+    .cq_completion_type = GRPC_CQ_CALLBACK,
+    .cq_polling_type = GRPC_CQ_NON_POLLING,
+    .cq_shutdown_cb = ended,
+  };
+
+  return grpc_completion_queue_create (grpc_completion_queue_factory_lookup (&attributes), &attributes, NULL);
+}
+
 void
 obk_grpc_core_server_add (grpc_server *server, int fd)
 {

@@ -28,6 +28,10 @@ void obk_grpc_core_shutdown (void);
 /* Returns: a server with all our limits, not started */
 grpc_server *obk_grpc_core_server_new (void);
 
+/* @ended: called when nothing will complete any more. Returns: a queue whose completions call functors and wake no
+ * thread */
+grpc_completion_queue *obk_grpc_core_calling_queue_new (grpc_completion_queue_functor *ended);
+
 /* @fd: taken over: a connected socket */
 void obk_grpc_core_server_add (grpc_server *server, int fd);
 

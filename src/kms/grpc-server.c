@@ -425,21 +425,6 @@ on_rest_ended (grpc_completion_queue_functor *functor, int ok)
   g_mutex_unlock (&server->lock);
 }
 
-/* Completions in it call functors and wake no thread. */
-static grpc_completion_queue *
-make_calling_queue (ObkGrpcServer *server)
-{
-  const grpc_completion_queue_attributes attributes = {
-    .version = GRPC_CQ_VERSION_MINIMUM_FOR_CALLBACKABLE,
-    .cq_completion_type = GRPC_CQ_CALLBACK,
-    .cq_polling_type = GRPC_CQ_NON_POLLING,
-    .cq_shutdown_cb = &server->rest_ended,
-  };
-
-  server->rest_ended.functor_run = on_rest_ended;
-  return grpc_completion_queue_create (grpc_completion_queue_factory_lookup (&attributes), &attributes, NULL);
-}
-
 static void
 start_core (ObkGrpcServer *server)
 {
@@ -449,7 +434,8 @@ start_core (ObkGrpcServer *server)
   obk_grpc_core_init ();
   calls->server = obk_grpc_core_server_new ();
   calls->arrivals = grpc_completion_queue_create_for_next (NULL);
-  calls->rest = make_calling_queue (server);
+  server->rest_ended.functor_run = on_rest_ended;
+  calls->rest = obk_grpc_core_calling_queue_new (&server->rest_ended);
   calls->abandoned = abandoned;
   calls->gone = gone;
   calls->user_data = server;
@@ -521,12 +507,9 @@ static gboolean
 is_busy (gpointer user_data)
 {
   ObkGrpcServer *server = user_data;
-  gboolean busy = FALSE;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&server->lock);
 
-  g_mutex_lock (&server->lock);
-  busy = server->live > 0;
-  g_mutex_unlock (&server->lock);
-  return busy;
+  return server->live > 0;
 }
 
 static void
