@@ -50,8 +50,11 @@ class Machine:
         def leader():
             self.process.require_running()
             for pid in children.read_text().split():
-                if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "systemd":
-                    return int(pid)
+                try:
+                    if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "systemd":
+                        return int(pid)
+                except FileNotFoundError:
+                    continue  # it has gone meanwhile
             return None
         self.leader = wait_until(leader, 20, "systemd is there")
         wait_until(lambda: self.run("systemctl is-system-running", check=False).strip() in ("running", "degraded"), 60,
