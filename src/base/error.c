@@ -55,3 +55,14 @@ obk_error_code (const GError *error)
     return OBK_ERROR_UNKNOWN;
   return (ObkError)error->code;
 }
+
+gboolean
+obk_refuse (GError **error, ObkError code, const char *format, ...)
+{
+  va_list arguments;
+
+  va_start (arguments, format);
+  g_propagate_error (error, g_error_new_valist (OBK_ERROR, (int)code, format, arguments));
+  va_end (arguments);
+  return FALSE;
+}

@@ -83,4 +83,12 @@ const char *obk_error_class (const GError *error);
  */
 ObkError obk_error_code (const GError *error);
 
+/**
+ * obk_refuse:
+ * @error: (out) (optional): gets @code and the text
+ *
+ * Returns: %FALSE, for the caller to return
+ */
+gboolean obk_refuse (GError **error, ObkError code, const char *format, ...) G_GNUC_PRINTF (3, 4);
+
 G_END_DECLS

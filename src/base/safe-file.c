@@ -14,19 +14,6 @@
 #define CREDENTIALS_DIRECTORY "CREDENTIALS_DIRECTORY"
 #define READ_STEP 4096
 
-G_GNUC_PRINTF (2, 3)
-static gboolean
-refuse (GError **error, const char *format, ...)
-{
-  va_list arguments;
-
-  va_start (arguments, format);
-  if (error != NULL)
-    *error = g_error_new_valist (OBK_ERROR, OBK_ERROR_FILE, format, arguments);
-  va_end (arguments);
-  return FALSE;
-}
-
 /* systemd and the kubelet may put credentials there as links to the current generation of them. */
 static gboolean
 may_be_symlink (const char *path)
@@ -55,9 +42,9 @@ open_file (const char *path, GError **error)
   if (fd >= 0)
     return fd;
   if (cause == ELOOP && lstat (path, &status) == 0 && S_ISLNK (status.st_mode) && (flags & O_NOFOLLOW) != 0)
-    refuse (error, "\"%s\" is a symbolic link", path);
+    obk_refuse (error, OBK_ERROR_FILE, "\"%s\" is a symbolic link", path);
   else
-    refuse (error, "cannot open \"%s\": %s", path, g_strerror (cause));
+    obk_refuse (error, OBK_ERROR_FILE, "cannot open \"%s\": %s", path, g_strerror (cause));
   return -1;
 }
 
@@ -67,17 +54,17 @@ check_file (int fd, const char *path, guint forbidden_mode, gsize max_size, GErr
   struct stat status;
 
   if (fstat (fd, &status) != 0)
-    return refuse (error, "cannot examine \"%s\": %s", path, g_strerror (errno));
+    return obk_refuse (error, OBK_ERROR_FILE, "cannot examine \"%s\": %s", path, g_strerror (errno));
   if (!S_ISREG (status.st_mode))
-    return refuse (error, "\"%s\" is not a regular file", path);
+    return obk_refuse (error, OBK_ERROR_FILE, "\"%s\" is not a regular file", path);
   if (status.st_uid != 0 && status.st_uid != geteuid ())
-    return refuse (error, "\"%s\" belongs to uid %u; it must belong to root or to uid %u", path, status.st_uid,
-                   geteuid ());
+    return obk_refuse (error, OBK_ERROR_FILE, "\"%s\" belongs to uid %u; it must belong to root or to uid %u", path,
+                       status.st_uid, geteuid ());
   if ((status.st_mode & forbidden_mode) != 0)
-    return refuse (error, "\"%s\" has mode %04o, of which %04o must be off", path, status.st_mode & 07777,
-                   status.st_mode & forbidden_mode);
+    return obk_refuse (error, OBK_ERROR_FILE, "\"%s\" has mode %04o, of which %04o must be off", path,
+                       status.st_mode & 07777, status.st_mode & forbidden_mode);
   if ((guint64)status.st_size > max_size)
-    return refuse (error, "\"%s\" is larger than %" G_GSIZE_FORMAT " bytes", path, max_size);
+    return obk_refuse (error, OBK_ERROR_FILE, "\"%s\" is larger than %" G_GSIZE_FORMAT " bytes", path, max_size);
   return TRUE;
 }
 
@@ -93,9 +80,9 @@ read_file (int fd, const char *path, gsize max_size, ObkSecret *content, GError 
       ssize_t n = TEMP_FAILURE_RETRY (read (fd, step, sizeof step));
 
       if (n < 0)
-        ok = refuse (error, "cannot read \"%s\": %s", path, g_strerror (errno));
+        ok = obk_refuse (error, OBK_ERROR_FILE, "cannot read \"%s\": %s", path, g_strerror (errno));
       else if ((gsize)n > max_size - obk_secret_length (content))
-        ok = refuse (error, "\"%s\" is larger than %" G_GSIZE_FORMAT " bytes", path, max_size);
+        ok = obk_refuse (error, OBK_ERROR_FILE, "\"%s\" is larger than %" G_GSIZE_FORMAT " bytes", path, max_size);
       if (!ok || n == 0)
         break;
       obk_secret_append (content, step, (gsize)n);
@@ -160,13 +147,13 @@ obk_credential_path (const char *reference, GError **error)
   name = reference + strlen (CREDENTIAL_PREFIX);
   if (!is_credential_name (name))
     {
-      refuse (error, "\"%s\" does not name a credential", reference);
+      obk_refuse (error, OBK_ERROR_FILE, "\"%s\" does not name a credential", reference);
       return NULL;
     }
   directory = g_getenv (CREDENTIALS_DIRECTORY);
   if (directory == NULL || directory[0] != '/')
     {
-      refuse (error, "there is no $" CREDENTIALS_DIRECTORY " that could hold \"%s\"", reference);
+      obk_refuse (error, OBK_ERROR_FILE, "there is no $" CREDENTIALS_DIRECTORY " that could hold \"%s\"", reference);
       return NULL;
     }
   return g_build_filename (directory, name, NULL);

@@ -27,18 +27,6 @@ struct _ObkSocketFile
   ino_t inode;
 };
 
-static gboolean G_GNUC_PRINTF (2, 3) refuse (GError **error, const char *format, ...)
-{
-  va_list arguments;
-  g_autofree char *text = NULL;
-
-  va_start (arguments, format);
-  text = g_strdup_vprintf (format, arguments);
-  va_end (arguments);
-  g_set_error_literal (error, OBK_ERROR, OBK_ERROR_SOCKET_UNAVAILABLE, text);
-  return FALSE;
-}
-
 /* Every segment means what it says. */
 static gboolean
 is_plain (const char *path)
@@ -65,19 +53,21 @@ check_path (const ObkSocketFileOptions *options, GError **error)
   g_autofree char *approved = NULL;
 
   if (!g_path_is_absolute (options->path))
-    return refuse (error, "socket path \"%s\" is not absolute", options->path);
+    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "socket path \"%s\" is not absolute", options->path);
   if (strlen (options->path) > MAX_PATH_LENGTH)
-    return refuse (error, "socket path \"%s\" is longer than %" G_GSIZE_FORMAT " bytes", options->path,
-                   MAX_PATH_LENGTH);
+    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE,
+                       "socket path \"%s\" is longer than %" G_GSIZE_FORMAT " bytes", options->path, MAX_PATH_LENGTH);
   if (!is_plain (options->path))
-    return refuse (error, "socket path \"%s\" has an empty, \".\" or \"..\" segment", options->path);
+    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "socket path \"%s\" has an empty, \".\" or \"..\" segment",
+                       options->path);
   if (options->directories == NULL)
     return TRUE;
   for (guint i = 0; options->directories[i] != NULL; i++)
     if (is_below (options->path, options->directories[i]))
       return TRUE;
   approved = g_strjoinv (", ", (char **)options->directories);
-  return refuse (error, "socket path \"%s\" is not below an approved directory (%s)", options->path, approved);
+  return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "socket path \"%s\" is not below an approved directory (%s)",
+                     options->path, approved);
 }
 
 /* Others than root and us must not be able to change what is in it. */
@@ -88,18 +78,22 @@ check_parent (const char *path, GError **error)
   struct stat status;
 
   if (lstat (parent, &status) != 0)
-    return errno == ENOENT ? refuse (error, "socket directory \"%s\" is missing", parent)
-                           : refuse (error, "cannot look at socket directory \"%s\": %s", parent, g_strerror (errno));
+    return errno == ENOENT
+               ? obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "socket directory \"%s\" is missing", parent)
+               : obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot look at socket directory \"%s\": %s", parent,
+                             g_strerror (errno));
   if (S_ISLNK (status.st_mode))
-    return refuse (error, "socket directory \"%s\" is a symbolic link", parent);
+    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "socket directory \"%s\" is a symbolic link", parent);
   if (!S_ISDIR (status.st_mode))
-    return refuse (error, "socket directory \"%s\" is not a directory", parent);
+    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "socket directory \"%s\" is not a directory", parent);
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    return refuse (error, "socket directory \"%s\" is writable by group or world (mode %04o)", parent,
-                   (guint)status.st_mode & 07777);
+    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE,
+                       "socket directory \"%s\" is writable by group or world (mode %04o)", parent,
+                       (guint)status.st_mode & 07777);
   if (status.st_uid != 0 && status.st_uid != geteuid ())
-    return refuse (error, "socket directory \"%s\" is owned by uid %u, not by root or us (uid %u)", parent,
-                   status.st_uid, geteuid ());
+    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE,
+                       "socket directory \"%s\" is owned by uid %u, not by root or us (uid %u)", parent, status.st_uid,
+                       geteuid ());
   return TRUE;
 }
 
@@ -118,7 +112,7 @@ new_socket (GError **error)
   int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
   if (fd < 0)
-    refuse (error, "cannot make a socket: %s", g_strerror (errno));
+    obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot make a socket: %s", g_strerror (errno));
   return fd;
 }
 
@@ -142,12 +136,13 @@ check_dead (const char *at, const char *path, GError **error)
       return TRUE;
     case 0:
     case EAGAIN: /* it listens and is busy */
-      return refuse (error, "a running process listens on socket \"%s\"", path);
+      return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "a running process listens on socket \"%s\"", path);
     case EPROTOTYPE:
-      return refuse (error, "socket \"%s\" is a running process' socket of another type", path);
+      return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE,
+                         "socket \"%s\" is a running process' socket of another type", path);
     default:
-      return refuse (error, "cannot find out whether somebody listens on socket \"%s\": %s", path,
-                     g_strerror (failure));
+      return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE,
+                         "cannot find out whether somebody listens on socket \"%s\": %s", path, g_strerror (failure));
     }
 }
 
@@ -159,13 +154,16 @@ check_place (const char *at, const char *path, gboolean *is_empty, GError **erro
 
   *is_empty = lstat (at, &status) != 0;
   if (*is_empty)
-    return errno == ENOENT || refuse (error, "cannot look at \"%s\": %s", path, g_strerror (errno));
+    return errno == ENOENT
+           || obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot look at \"%s\": %s", path, g_strerror (errno));
   if (S_ISLNK (status.st_mode))
-    return refuse (error, "\"%s\" is a symbolic link, where the socket should go", path);
+    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "\"%s\" is a symbolic link, where the socket should go",
+                       path);
   if (S_ISREG (status.st_mode))
-    return refuse (error, "\"%s\" is a regular file, where the socket should go", path);
+    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "\"%s\" is a regular file, where the socket should go",
+                       path);
   if (!S_ISSOCK (status.st_mode))
-    return refuse (error, "\"%s\" is not a socket", path);
+    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "\"%s\" is not a socket", path);
   return check_dead (at, path, error);
 }
 
@@ -204,7 +202,9 @@ move_aside (const char *path, char **aside, GError **error)
   if (failure == 0)
     return TRUE;
   g_clear_pointer (aside, g_free);
-  return failure == ENOENT || refuse (error, "cannot remove the dead socket \"%s\": %s", path, g_strerror (failure));
+  return failure == ENOENT
+         || obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot remove the dead socket \"%s\": %s", path,
+                        g_strerror (failure));
 }
 
 /*
@@ -231,7 +231,8 @@ clear_place (const char *path, gboolean *stale_removed, GError **error)
       return FALSE;
     }
   if (unlink (aside) != 0)
-    return refuse (error, "cannot remove the dead socket \"%s\": %s", path, g_strerror (errno));
+    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot remove the dead socket \"%s\": %s", path,
+                       g_strerror (errno));
   *stale_removed = TRUE;
   return TRUE;
 }
@@ -243,7 +244,7 @@ bind_somewhere (int fd, const char *path, GError **error)
   /* A socket's own mode is what its file starts with: nobody but us, whatever the umask. */
   if (fchmod (fd, S_IRUSR | S_IWUSR) != 0)
     {
-      refuse (error, "cannot set the mode of a socket: %s", g_strerror (errno));
+      obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot set the mode of a socket: %s", g_strerror (errno));
       return NULL;
     }
   for (guint i = 0; i < MAX_TEMPORARY_NAMES; i++)
@@ -256,7 +257,7 @@ bind_somewhere (int fd, const char *path, GError **error)
       if (errno != EADDRINUSE)
         break;
     }
-  refuse (error, "cannot make a socket beside \"%s\": %s", path, g_strerror (errno));
+  obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot make a socket beside \"%s\": %s", path, g_strerror (errno));
   return NULL;
 }
 
@@ -266,22 +267,28 @@ set_up (ObkSocketFile *file, const char *temporary, const ObkSocketFileOptions *
   struct stat status;
 
   if (lchown (temporary, (uid_t)-1, options->group) != 0)
-    return errno == EPERM ? refuse (error, "cannot give socket \"%s\" to group %u: neither root nor a member of it",
-                                    file->path, options->group)
-                          : refuse (error, "cannot give socket \"%s\" to group %u: %s", file->path, options->group,
-                                    g_strerror (errno));
+    return errno == EPERM
+               ? obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE,
+                             "cannot give socket \"%s\" to group %u: neither root nor a member of it", file->path,
+                             options->group)
+               : obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot give socket \"%s\" to group %u: %s",
+                             file->path, options->group, g_strerror (errno));
   if (chmod (temporary, options->mode) != 0)
-    return refuse (error, "cannot set the mode of socket \"%s\": %s", file->path, g_strerror (errno));
+    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot set the mode of socket \"%s\": %s", file->path,
+                       g_strerror (errno));
   if (lstat (temporary, &status) != 0)
-    return refuse (error, "cannot look at the new socket \"%s\": %s", file->path, g_strerror (errno));
+    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot look at the new socket \"%s\": %s", file->path,
+                       g_strerror (errno));
   file->device = status.st_dev;
   file->inode = status.st_ino;
   if (listen (file->fd, SOMAXCONN) != 0)
-    return refuse (error, "cannot listen on socket \"%s\": %s", file->path, g_strerror (errno));
+    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot listen on socket \"%s\": %s", file->path,
+                       g_strerror (errno));
   if (renameat2 (AT_FDCWD, temporary, AT_FDCWD, file->path, RENAME_NOREPLACE) != 0)
     return errno == EEXIST
-               ? refuse (error, "somebody else has just made \"%s\"", file->path)
-               : refuse (error, "cannot rename the new socket to \"%s\": %s", file->path, g_strerror (errno));
+               ? obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "somebody else has just made \"%s\"", file->path)
+               : obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot rename the new socket to \"%s\": %s",
+                             file->path, g_strerror (errno));
   return TRUE;
 }
 
@@ -298,7 +305,8 @@ obk_socket_file_new (const ObkSocketFileOptions *options, gboolean *stale_remove
   file->fd = -1;
   if ((options->mode & ~(guint)(options->everyone ? EVERYONES_MODE : ALLOWED_MODE)) != 0)
     {
-      refuse (error, "socket mode %04o gives more than reading and writing to owner and group", options->mode);
+      obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE,
+                  "socket mode %04o gives more than reading and writing to owner and group", options->mode);
       return NULL;
     }
   if (!check_path (options, error) || !check_parent (options->path, error)

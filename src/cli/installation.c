@@ -211,20 +211,6 @@ obk_installation_make (const ObkInstallation *installation, GError **error)
   return g_steal_pointer (&files);
 }
 
-G_GNUC_PRINTF (2, 3)
-static gboolean
-fail (GError **error, const char *format, ...)
-{
-  va_list arguments;
-  g_autofree char *text = NULL;
-
-  va_start (arguments, format);
-  text = g_strdup_vprintf (format, arguments);
-  va_end (arguments);
-  g_set_error_literal (error, OBK_ERROR, OBK_ERROR_FILE, text);
-  return FALSE;
-}
-
 static gboolean
 is_empty (const char *path)
 {
@@ -283,14 +269,15 @@ obk_installation_write (const GPtrArray *files, const char *directory, GError **
   int fd = -1;
 
   if (!made && errno != EEXIST)
-    return fail (error, _ ("cannot make directory \"%s\": %s"), directory, g_strerror (errno));
+    return obk_refuse (error, OBK_ERROR_FILE, _ ("cannot make directory \"%s\": %s"), directory, g_strerror (errno));
   fd = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)
-    return fail (error, _ ("cannot open directory \"%s\": %s"), directory, g_strerror (errno));
+    return obk_refuse (error, OBK_ERROR_FILE, _ ("cannot open directory \"%s\": %s"), directory, g_strerror (errno));
   if (!made && !is_empty (directory))
     {
       close (fd);
-      return fail (error, _ ("directory \"%s\" is not empty; nothing is overwritten: name another one"), directory);
+      return obk_refuse (error, OBK_ERROR_FILE,
+                         _ ("directory \"%s\" is not empty; nothing is overwritten: name another one"), directory);
     }
   for (guint i = 0; i < files->len; i++)
     {
@@ -298,7 +285,7 @@ obk_installation_write (const GPtrArray *files, const char *directory, GError **
 
       if (create (fd, file))
         continue;
-      fail (error, _ ("cannot write \"%s/%s\": %s"), directory, file->name, g_strerror (errno));
+      obk_refuse (error, OBK_ERROR_FILE, _ ("cannot write \"%s/%s\": %s"), directory, file->name, g_strerror (errno));
       take_back (fd, files, i);
       close (fd);
       if (made)

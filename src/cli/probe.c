@@ -84,21 +84,6 @@ time_left (const Probe *probe)
 
 /* The steps: each sets what it found, or an error. */
 
-static gboolean fail (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
-
-static gboolean
-fail (GError **error, const char *format, ...)
-{
-  va_list arguments;
-  g_autofree char *text = NULL;
-
-  va_start (arguments, format);
-  text = g_strdup_vprintf (format, arguments);
-  va_end (arguments);
-  g_set_error_literal (error, OBK_ERROR, OBK_ERROR_UNKNOWN, text);
-  return FALSE;
-}
-
 static gboolean
 run_connect (Probe *probe, char **found, GError **error)
 {
@@ -112,7 +97,8 @@ check_key_id (const char *key_id, GError **error)
 {
   if (expected_key_id == NULL || strcmp (key_id, expected_key_id) == 0)
     return TRUE;
-  return fail (error, _ ("key_id is \"%s\" and not \"%s\" as expected"), key_id, expected_key_id);
+  return obk_refuse (error, OBK_ERROR_UNKNOWN, _ ("key_id is \"%s\" and not \"%s\" as expected"), key_id,
+                     expected_key_id);
 }
 
 static gboolean
@@ -128,12 +114,13 @@ run_status (Probe *probe, char **found, GError **error)
       return FALSE;
     }
   if (strcmp (status->version, OBK_KMS_API_VERSION) != 0)
-    return fail (error, _ ("version is \"%s\" and not \"%s\""), status->version, OBK_KMS_API_VERSION);
+    return obk_refuse (error, OBK_ERROR_UNKNOWN, _ ("version is \"%s\" and not \"%s\""), status->version,
+                       OBK_KMS_API_VERSION);
   if (strcmp (status->healthz, OBK_HEALTHZ_OK) != 0)
-    return fail (error, _ ("healthz is \"%s\" and not \"%s\"; the provider's log says why"), status->healthz,
-                 OBK_HEALTHZ_OK);
+    return obk_refuse (error, OBK_ERROR_UNKNOWN, _ ("healthz is \"%s\" and not \"%s\"; the provider's log says why"),
+                       status->healthz, OBK_HEALTHZ_OK);
   if (*status->key_id == '\0')
-    return fail (error, "%s", _ ("key_id is empty"));
+    return obk_refuse (error, OBK_ERROR_UNKNOWN, "%s", _ ("key_id is empty"));
   *found = g_strdup_printf (_ ("healthz ok, key_id %s"), status->key_id);
   return check_key_id (status->key_id, error);
 }
@@ -149,7 +136,8 @@ check_same_key (Probe *probe, GError **error)
     return FALSE;
   if (strcmp (probe->encrypted.key_id, probe->status.key_id) == 0)
     return TRUE;
-  return fail (error, _ ("key_id is \"%s\", and Status says \"%s\""), probe->encrypted.key_id, probe->status.key_id);
+  return obk_refuse (error, OBK_ERROR_UNKNOWN, _ ("key_id is \"%s\", and Status says \"%s\""), probe->encrypted.key_id,
+                     probe->status.key_id);
 }
 
 static gboolean
@@ -163,7 +151,7 @@ run_encrypt (Probe *probe, char **found, GError **error)
   bytes = g_bytes_get_data (probe->encrypted.ciphertext, &length);
   if (length >= PLAINTEXT_LENGTH
       && memmem (bytes, length, obk_secret_data (probe->plaintext), PLAINTEXT_LENGTH) != NULL)
-    return fail (error, "%s", _ ("the ciphertext holds the plaintext"));
+    return obk_refuse (error, OBK_ERROR_UNKNOWN, "%s", _ ("the ciphertext holds the plaintext"));
   *found = g_strdup_printf (_ ("%d random bytes became %zu, with %u annotations"), PLAINTEXT_LENGTH, length,
                             g_hash_table_size (probe->encrypted.annotations));
   return check_key_id (probe->encrypted.key_id, error) && check_same_key (probe, error);
@@ -178,7 +166,7 @@ run_decrypt (Probe *probe, char **found, GError **error)
     return FALSE;
   if (obk_secret_length (back) != PLAINTEXT_LENGTH
       || memcmp (obk_secret_data (back), obk_secret_data (probe->plaintext), PLAINTEXT_LENGTH) != 0)
-    return fail (error, "%s", _ ("what came back is not what was encrypted"));
+    return obk_refuse (error, OBK_ERROR_UNKNOWN, "%s", _ ("what came back is not what was encrypted"));
   *found = g_strdup (_ ("the same bytes came back"));
   return TRUE;
 }

@@ -3,6 +3,7 @@
 #include "cli/command.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/names.h"
 #include "base/safe-file.h"
 #include "cli/registry-command.h"
@@ -99,13 +100,13 @@ read_old (Recovery *recovery, GError **error)
       return FALSE;
     }
   if (recovery->old != NULL && !want_replace)
-    return obk_state_refuse (error,
-                             "there is a state at \"%s\" (generation %" G_GUINT64_FORMAT
-                             "), so there is nothing to recover; "
-                             "--replace rebuilds over one that can no longer go on",
-                             path, recovery->old->generation);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED,
+                       "there is a state at \"%s\" (generation %" G_GUINT64_FORMAT "), so there is nothing to recover; "
+                       "--replace rebuilds over one that can no longer go on",
+                       path, recovery->old->generation);
   if (recovery->old == NULL && want_replace)
-    return obk_state_refuse (error, "there is no state at \"%s\" that could be replaced: leave --replace out", path);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED,
+                       "there is no state at \"%s\" that could be replaced: leave --replace out", path);
   return TRUE;
 }
 

@@ -43,17 +43,6 @@ static const Phrase phrases[] = {
   { 503, "namespace has been locked", OBK_ERROR_UNAVAILABLE },
 };
 
-G_GNUC_PRINTF (3, 4)
-static void
-refuse (GError **error, ObkError code, const char *format, ...)
-{
-  va_list arguments;
-
-  va_start (arguments, format);
-  g_propagate_error (error, g_error_new_valist (OBK_ERROR, (int)code, format, arguments));
-  va_end (arguments);
-}
-
 /* Returns: (nullable): {"errors": [text, ...]}, with an array of any length */
 static const json_t *
 errors_of (const json_t *body)
@@ -119,14 +108,14 @@ refuse_status (const ObkHttpResponse *response, const char *authority, gboolean 
 
   if (errors == NULL && response->status < 500 && response->status != 429)
     {
-      refuse (error, OBK_ERROR_UNAVAILABLE, "\"%s\": status %u with an answer that is not OpenBao's", authority,
-              response->status);
+      obk_refuse (error, OBK_ERROR_UNAVAILABLE, "\"%s\": status %u with an answer that is not OpenBao's", authority,
+                  response->status);
       return;
     }
   if (phrase != NULL && code != OBK_ERROR_AUTH_FAILED)
     code = phrase->code;
-  refuse (error, code, "\"%s\": status %u%s%s", authority, response->status, phrase != NULL ? ": " : "",
-          phrase != NULL ? phrase->phrase : "");
+  obk_refuse (error, code, "\"%s\": status %u%s%s", authority, response->status, phrase != NULL ? ": " : "",
+              phrase != NULL ? phrase->phrase : "");
 }
 
 json_t *
@@ -147,8 +136,8 @@ obk_answer_read (const ObkHttpResponse *response, const char *authority, gboolea
   body = obk_json_parse (obk_secret_data (response->body), obk_secret_length (response->body), &cause);
   if (!json_is_object (body))
     {
-      refuse (error, OBK_ERROR_UNAVAILABLE, "\"%s\": the answer is %s", authority,
-              cause != NULL ? cause->message : "no JSON object");
+      obk_refuse (error, OBK_ERROR_UNAVAILABLE, "\"%s\": the answer is %s", authority,
+                  cause != NULL ? cause->message : "no JSON object");
       return NULL;
     }
   return g_steal_pointer (&body);

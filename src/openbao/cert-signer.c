@@ -34,19 +34,6 @@ struct _ObkCertSigner
   gint signing; /* atomic */
 };
 
-G_GNUC_PRINTF (2, 3)
-static gboolean
-refuse (GError **error, const char *format, ...)
-{
-  va_list arguments;
-
-  va_start (arguments, format);
-  if (error != NULL)
-    *error = g_error_new_valist (OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, format, arguments);
-  va_end (arguments);
-  return FALSE;
-}
-
 /* --- life --- */
 
 /* @path: (out) (transfer full): %NULL when there is no @reference */
@@ -123,20 +110,21 @@ may_try (ObkCertSigner *signer, ObkSecret *pin, GError **error)
   gboolean refused = obk_pin_is_refused (token, pin, (state & OBK_PIN_COUNTED) != 0);
 
   if ((state & OBK_PIN_LOCKED) != 0)
-    return refuse (error, OBK_CERT_SIGNER_SAYS_PIN_LOCKED " %s is locked; it has to be unlocked with its own tools",
-                   token);
+    return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
+                       OBK_CERT_SIGNER_SAYS_PIN_LOCKED " %s is locked; it has to be unlocked with its own tools",
+                       token);
   if (refused)
-    return refuse (error,
-                   "the %s " OBK_CERT_SIGNER_SAYS_PIN_REFUSED
-                   "; it is not tried again, since tokens lock, until the PIN file \"%s\" "
-                   "holds another one",
-                   token, signer->pin_path);
+    return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
+                       "the %s " OBK_CERT_SIGNER_SAYS_PIN_REFUSED
+                       "; it is not tried again, since tokens lock, until the PIN file \"%s\" "
+                       "holds another one",
+                       token, signer->pin_path);
   if ((state & OBK_PIN_LAST_TRY) != 0)
-    return refuse (error,
-                   OBK_CERT_SIGNER_SAYS_PIN_NOT_TRIED
-                   ": the %s is locked by one more wrong one; log in to it once with another "
-                   "tool, which ends that",
-                   token);
+    return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
+                       OBK_CERT_SIGNER_SAYS_PIN_NOT_TRIED
+                       ": the %s is locked by one more wrong one; log in to it once with another "
+                       "tool, which ends that",
+                       token);
   return TRUE;
 }
 
@@ -177,8 +165,9 @@ log_in (ObkCertSigner *signer, GError **error)
     return TRUE;
   if (signer->pin_path == NULL)
     return (obk_pkcs11_session_pin_state (signer->session) & OBK_PIN_NOT_NEEDED) != 0
-           || refuse (error, "the %s " OBK_CERT_SIGNER_SAYS_PIN_WANTED "; name a pinFile, or a pin-source in the uri",
-                      obk_pkcs11_session_token (signer->session));
+           || obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
+                          "the %s " OBK_CERT_SIGNER_SAYS_PIN_WANTED "; name a pinFile, or a pin-source in the uri",
+                          obk_pkcs11_session_token (signer->session));
   pin = obk_pin_read (signer->pin_path, error);
   signer->logged_in = pin != NULL && try_pin (signer, pin, error);
   return signer->logged_in;
@@ -195,7 +184,7 @@ read_file (const char *path, GError **error)
 
   if (pem == NULL)
     {
-      refuse (error, OBK_CERT_SIGNER_SAYS_FILE ": %s", cause->message);
+      obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, OBK_CERT_SIGNER_SAYS_FILE ": %s", cause->message);
       return NULL;
     }
   chain = obk_client_chain_new_pem (obk_secret_data (pem), obk_secret_length (pem), error);
@@ -281,8 +270,9 @@ choose_mechanism (ObkCertSigner *signer, GError **error)
   while (*mechanism != CKM_INVALID_MECHANISM && !obk_pkcs11_session_has_mechanism (signer->session, *mechanism))
     mechanism++;
   if (*mechanism == CKM_INVALID_MECHANISM)
-    refuse (error, "the %s cannot sign %s", obk_pkcs11_session_token (signer->session),
-            is_ec ? "by CKM_ECDSA" : "by CKM_RSA_PKCS_PSS or CKM_RSA_PKCS");
+    obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "the %s cannot sign %s",
+                obk_pkcs11_session_token (signer->session),
+                is_ec ? "by CKM_ECDSA" : "by CKM_RSA_PKCS_PSS or CKM_RSA_PKCS");
   return *mechanism;
 }
 
@@ -306,7 +296,8 @@ probe (ObkCertSigner *signer, CK_MECHANISM_TYPE mechanism, GError **error)
   if (PK11_SignWithMechanism (signer->identity.key, mechanism, parameters, &signature, &hash) != SECSuccess)
     {
       if (signer->sign_failure == NULL)
-        return refuse (error, "the key in the %s cannot sign", obk_pkcs11_session_token (signer->session));
+        return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "the key in the %s cannot sign",
+                           obk_pkcs11_session_token (signer->session));
       if (error != NULL)
         *error = g_error_copy (signer->sign_failure);
       return FALSE;
@@ -314,8 +305,9 @@ probe (ObkCertSigner *signer, CK_MECHANISM_TYPE mechanism, GError **error)
   return PK11_VerifyWithMechanism (obk_client_chain_public_key (signer->chain), mechanism, parameters, &signature,
                                    &hash, NULL)
              == SECSuccess
-         || refuse (error, "the key in the %s " OBK_CERT_SIGNER_SAYS_OTHER_KEY ": its signature does not verify",
-                    obk_pkcs11_session_token (signer->session));
+         || obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
+                        "the key in the %s " OBK_CERT_SIGNER_SAYS_OTHER_KEY ": its signature does not verify",
+                        obk_pkcs11_session_token (signer->session));
 }
 
 static gboolean

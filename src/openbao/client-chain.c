@@ -18,20 +18,6 @@ struct _ObkClientChain
   SECKEYPublicKey *key;
 };
 
-/* The texts are for logs and people. */
-G_GNUC_PRINTF (2, 3)
-static gboolean
-refuse (GError **error, const char *format, ...)
-{
-  va_list arguments;
-
-  va_start (arguments, format);
-  if (error != NULL)
-    *error = g_error_new_valist (OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, format, arguments);
-  va_end (arguments);
-  return FALSE;
-}
-
 #define FOREACH(node, chain)                                                                                           \
   for (CERTCertListNode *node = CERT_LIST_HEAD ((chain)->certificates); !CERT_LIST_END (node, (chain)->certificates);  \
        node = CERT_LIST_NEXT (node))
@@ -47,10 +33,10 @@ check_order (const ObkClientChain *chain, GError **error)
   FOREACH (node, chain)
   {
     if (before != NULL && !SECITEM_ItemsAreEqual (&before->derIssuer, &node->cert->derSubject))
-      return refuse (error,
-                     "the certificates " OBK_CLIENT_CHAIN_SAYS_NO_CHAIN
-                     ": \"%s\" is not issued by \"%s\", which follows it",
-                     before->subjectName, node->cert->subjectName);
+      return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
+                         "the certificates " OBK_CLIENT_CHAIN_SAYS_NO_CHAIN
+                         ": \"%s\" is not issued by \"%s\", which follows it",
+                         before->subjectName, node->cert->subjectName);
     before = node->cert;
   }
   return TRUE;
@@ -68,7 +54,8 @@ chain_new (CERTCertList *certificates, GError **error)
   chain->key = CERT_ExtractPublicKey (obk_client_chain_certificate (chain));
   if (chain->key == NULL)
     {
-      refuse (error, "the certificate's key is of a kind that cannot be used; RSA, P-256 and P-384 can");
+      obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
+                  "the certificate's key is of a kind that cannot be used; RSA, P-256 and P-384 can");
       return NULL;
     }
   return g_steal_pointer (&chain);
@@ -102,7 +89,7 @@ obk_client_chain_new_der (GPtrArray *certificates, GError **error)
       if (certificate == NULL || CERT_AddCertToListTail (list, certificate) != SECSuccess)
         {
           g_clear_pointer (&certificate, CERT_DestroyCertificate);
-          refuse (error, "a certificate in the token cannot be decoded");
+          obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "a certificate in the token cannot be decoded");
           return NULL;
         }
     }
@@ -144,16 +131,18 @@ check_validity (const ObkClientChain *chain, const ObkClientChainRules *rules, g
     PRTime not_before = 0, not_after = 0;
 
     if (CERT_GetCertTimes (node->cert, &not_before, &not_after) != SECSuccess)
-      return refuse (error, "the validity of \"%s\" cannot be read", name);
+      return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "the validity of \"%s\" cannot be read", name);
     if (not_before > now_us + rules->clock_skew_leeway_us)
-      return refuse (error, "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_NOT_YET, name);
+      return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_NOT_YET,
+                         name);
     if (not_after <= now_us)
-      return refuse (error, "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_EXPIRED, name);
+      return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_EXPIRED,
+                         name);
     if (node->cert == obk_client_chain_certificate (chain) && not_after - now_us <= rules->min_remaining_ttl_us)
-      return refuse (error,
-                     "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_EXPIRES " %" G_GINT64_FORMAT
-                     " s, which is no more than auth.cert.minRemainingTtl",
-                     name, (gint64)(not_after - now_us) / G_USEC_PER_SEC);
+      return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
+                         "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_EXPIRES " %" G_GINT64_FORMAT
+                         " s, which is no more than auth.cert.minRemainingTtl",
+                         name, (gint64)(not_after - now_us) / G_USEC_PER_SEC);
   }
   return TRUE;
 }
@@ -185,17 +174,19 @@ check_usage (const ObkClientChain *chain, GError **error)
   CERTCertificate *certificate = obk_client_chain_certificate (chain);
 
   if (CERT_IsCACert (certificate, NULL))
-    return refuse (error, "the first certificate, \"%s\", is an authority's; " OBK_CLIENT_CHAIN_SAYS_NOT_FIRST,
-                   certificate->subjectName);
+    return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
+                       "the first certificate, \"%s\", is an authority's; " OBK_CLIENT_CHAIN_SAYS_NOT_FIRST,
+                       certificate->subjectName);
   if (!allows_clients (certificate))
-    return refuse (error,
-                   "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_NOT_FOR_CLIENTS
-                   ": its extended key usage lacks clientAuth",
-                   certificate->subjectName);
+    return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
+                       "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_NOT_FOR_CLIENTS
+                       ": its extended key usage lacks clientAuth",
+                       certificate->subjectName);
   if (CERT_CheckCertUsage (certificate, KU_DIGITAL_SIGNATURE) != SECSuccess)
-    return refuse (
-        error, "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_NOT_FOR_CLIENTS ": its key usage lacks digitalSignature",
-        certificate->subjectName);
+    return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
+                       "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_NOT_FOR_CLIENTS
+                       ": its key usage lacks digitalSignature",
+                       certificate->subjectName);
   return TRUE;
 }
 
@@ -247,7 +238,8 @@ check_signatures (const ObkClientChain *chain, GError **error)
   FOREACH (node, chain)
   /* What an authority says of itself is not what it is trusted for. */
   if (!node->cert->isRoot && is_weak (node->cert))
-    return refuse (error, "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_WEAK, node->cert->subjectName);
+    return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "the certificate \"%s\" " OBK_CLIENT_CHAIN_SAYS_WEAK,
+                       node->cert->subjectName);
   return TRUE;
 }
 
@@ -286,9 +278,10 @@ check_key (const ObkClientChain *chain, GError **error)
   g_autofree char *key = describe_key (chain);
 
   return key != NULL
-         || refuse (error,
-                    "the key of the certificate \"%s\" cannot be used; RSA with 2048 to 4096 bits, P-256 and P-384 can",
-                    obk_client_chain_certificate (chain)->subjectName);
+         || obk_refuse (
+             error, OBK_ERROR_CREDENTIAL_INVALID,
+             "the key of the certificate \"%s\" cannot be used; RSA with 2048 to 4096 bits, P-256 and P-384 can",
+             obk_client_chain_certificate (chain)->subjectName);
 }
 
 gboolean

@@ -10,20 +10,6 @@
 
 #define MAX_DATE G_GINT64_CONSTANT (253402300799) /* the end of year 9999, Unix seconds */
 
-/* The texts end up in logs: they hold claims' names, never their values. */
-G_GNUC_PRINTF (2, 3)
-static gboolean
-refuse (GError **error, const char *format, ...)
-{
-  va_list arguments;
-
-  va_start (arguments, format);
-  if (error != NULL)
-    *error = g_error_new_valist (OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, format, arguments);
-  va_end (arguments);
-  return FALSE;
-}
-
 /* Base64url without padding (RFC 7515, section 2). Returns: (transfer full) (nullable) */
 static ObkSecret *
 decode_part (const char *text, gsize length)
@@ -56,14 +42,14 @@ parse_part (const char *what, const char *text, gsize length, GError **error)
 
   if (decoded == NULL)
     {
-      refuse (error, "the %s is not base64url", what);
+      obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "the %s is not base64url", what);
       return NULL;
     }
   value = obk_json_parse (obk_secret_data (decoded), obk_secret_length (decoded), &cause);
   if (value == NULL)
-    refuse (error, "the %s is %s", what, cause->message);
+    obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "the %s is %s", what, cause->message);
   else if (!json_is_object (value))
-    refuse (error, "the %s is not an object", what);
+    obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "the %s is not an object", what);
   return json_is_object (value) ? g_steal_pointer (&value) : NULL;
 }
 
@@ -80,7 +66,7 @@ parse_claims (const char *jwt, gsize length, GError **error)
 
   if (signature_at == NULL || memchr (signature_at + 1, '.', (gsize)(end - signature_at - 1)) != NULL)
     {
-      refuse (error, "it does not have three parts");
+      obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "it does not have three parts");
       return NULL;
     }
   header = parse_part ("header", jwt, (gsize)(claims_at - jwt), error);
@@ -91,7 +77,7 @@ parse_claims (const char *jwt, gsize length, GError **error)
     return NULL;
   signature = decode_part (signature_at + 1, (gsize)(end - signature_at - 1));
   if (signature == NULL)
-    refuse (error, "the signature is not base64url");
+    obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "the signature is not base64url");
   return signature != NULL ? g_steal_pointer (&claims) : NULL;
 }
 
@@ -102,13 +88,14 @@ parse_date (const json_t *claims, const char *name, gint64 *us, GError **error)
   const json_t *value = json_object_get (claims, name);
 
   if (!json_is_number (value))
-    return refuse (error, "\"%s\" is %s", name, value == NULL ? "missing" : "not a number");
+    return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "\"%s\" is %s", name,
+                       value == NULL ? "missing" : "not a number");
   if (json_is_integer (value))
     {
       json_int_t seconds = json_integer_value (value);
 
       if (seconds < 0 || seconds > MAX_DATE)
-        return refuse (error, "\"%s\" is out of range", name);
+        return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "\"%s\" is out of range", name);
       *us = seconds * G_USEC_PER_SEC;
     }
   else
@@ -116,7 +103,7 @@ parse_date (const json_t *claims, const char *name, gint64 *us, GError **error)
       double seconds = json_real_value (value);
 
       if (!(seconds >= 0 && seconds <= (double)MAX_DATE))
-        return refuse (error, "\"%s\" is out of range", name);
+        return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "\"%s\" is out of range", name);
       *us = (gint64)(seconds * G_USEC_PER_SEC);
     }
   return TRUE;
@@ -131,7 +118,9 @@ check_not_ahead (const json_t *claims, const char *name, gint64 latest_us, GErro
     return TRUE;
   if (!parse_date (claims, name, &us, error))
     return FALSE;
-  return us <= latest_us || refuse (error, "\"%s\" is further ahead than auth.jwt.clockSkewLeeway", name);
+  return us <= latest_us
+         || obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "\"%s\" is further ahead than auth.jwt.clockSkewLeeway",
+                        name);
 }
 
 static gboolean
@@ -146,9 +135,10 @@ check_dates (const json_t *claims, const ObkJwtRules *rules, gint64 now_unix, gi
   if (expires_unix != NULL)
     *expires_unix = expires_us / G_USEC_PER_SEC;
   if (expires_us <= now_us)
-    return refuse (error, "it has expired: " OBK_JWT_SAYS_EXP " has passed");
+    return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "it has expired: " OBK_JWT_SAYS_EXP " has passed");
   if (expires_us - now_us <= rules->min_remaining_ttl_us)
-    return refuse (error, OBK_JWT_SAYS_EXP " leaves no more than auth.jwt.minRemainingTtl");
+    return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
+                       OBK_JWT_SAYS_EXP " leaves no more than auth.jwt.minRemainingTtl");
   return check_not_ahead (claims, "nbf", latest_us, error) && check_not_ahead (claims, "iat", latest_us, error);
 }
 
@@ -160,8 +150,10 @@ check_string (const json_t *claims, const char *name, const char *expected, GErr
   if (expected[0] == '\0')
     return TRUE;
   if (!json_is_string (value))
-    return refuse (error, "\"%s\" is %s", name, value == NULL ? "missing" : "not a string");
-  return strcmp (json_string_value (value), expected) == 0 || refuse (error, "\"%s\" is not the expected one", name);
+    return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "\"%s\" is %s", name,
+                       value == NULL ? "missing" : "not a string");
+  return strcmp (json_string_value (value), expected) == 0
+         || obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "\"%s\" is not the expected one", name);
 }
 
 /* One string, or an array of them. */
@@ -175,16 +167,17 @@ check_audience (const json_t *claims, const char *const *expected, GError **erro
   if (expected[0] == NULL)
     return TRUE;
   if (value == NULL)
-    return refuse (error, OBK_JWT_SAYS_AUD " is missing");
+    return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, OBK_JWT_SAYS_AUD " is missing");
   for (gsize i = 0; i < n; i++)
     {
       const json_t *one = json_is_array (value) ? json_array_get (value, i) : value;
 
       if (!json_is_string (one))
-        return refuse (error, OBK_JWT_SAYS_AUD " is neither a string nor an array of strings");
+        return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
+                           OBK_JWT_SAYS_AUD " is neither a string nor an array of strings");
       found = found || g_strv_contains (expected, json_string_value (one));
     }
-  return found || refuse (error, OBK_JWT_SAYS_AUD " is not the expected one");
+  return found || obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, OBK_JWT_SAYS_AUD " is not the expected one");
 }
 
 gboolean

@@ -22,19 +22,6 @@ struct _ObkPkcs11Session
   gboolean pin_each_time; /* CKA_ALWAYS_AUTHENTICATE */
 };
 
-G_GNUC_PRINTF (2, 3)
-static gboolean
-refuse (GError **error, const char *format, ...)
-{
-  va_list arguments;
-
-  va_start (arguments, format);
-  if (error != NULL)
-    *error = g_error_new_valist (OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, format, arguments);
-  va_end (arguments);
-  return FALSE;
-}
-
 /* --- life --- */
 
 static char *
@@ -198,11 +185,12 @@ obk_pkcs11_session_find_key (ObkPkcs11Session *session, GError **error)
   if (!find_objects (session, wanted, n_wanted, found, G_N_ELEMENTS (found), &n, error))
     return FALSE;
   if (n != 1)
-    return refuse (error,
-                   n == 0 ? "the %s " OBK_PKCS11_SAYS_NO_KEY " that fits the configuration"
-                          : "the %s " OBK_PKCS11_SAYS_SEVERAL_KEYS " that fit the configuration; a uri can tell them "
-                            "apart by id",
-                   session->token);
+    return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
+                       n == 0 ? "the %s " OBK_PKCS11_SAYS_NO_KEY " that fits the configuration"
+                              : "the %s " OBK_PKCS11_SAYS_SEVERAL_KEYS
+                                " that fit the configuration; a uri can tell them "
+                                "apart by id",
+                       session->token);
   session->key = found[0];
   each_time = get_attribute (session, found[0], CKA_ALWAYS_AUTHENTICATE, sizeof (CK_BBOOL));
   session->pin_each_time = each_time != NULL && *(const CK_BBOOL *)g_bytes_get_data (each_time, NULL) != CK_FALSE;
@@ -270,7 +258,8 @@ obk_pkcs11_session_certificates (ObkPkcs11Session *session, GError **error)
     }
   if (chain->len > 0)
     return g_steal_pointer (&chain);
-  refuse (error, "the %s " OBK_PKCS11_SAYS_NO_CERTIFICATE " for the key; name a certificateFile", session->token);
+  obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
+              "the %s " OBK_PKCS11_SAYS_NO_CERTIFICATE " for the key; name a certificateFile", session->token);
   return NULL;
 }
 

@@ -173,19 +173,20 @@ read_head (const json_t *document, const char *schema, const char *const *member
   gint64 number = 0;
 
   if (!json_is_object (document))
-    return obk_state_refuse (error, "not a JSON object");
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "not a JSON object");
   if (!or_refuse (obk_json_get_string (document, SCHEMA_VERSION, &found_schema, error), error))
     return FALSE;
   if (!g_str_equal (found_schema, schema))
-    return obk_state_refuse (error, "its " SCHEMA_VERSION " is not \"%s\"", schema);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "its " SCHEMA_VERSION " is not \"%s\"", schema);
   if (!or_refuse (obk_json_only (document, members, error), error)
       || !or_refuse (obk_json_get_int (document, GENERATION, &number, error), error)
       || !or_refuse (obk_json_get_string (document, CURRENT_HASH, &found_hash, error), error))
     return FALSE;
   if (number <= 0)
-    return obk_state_refuse (error, "its generation is %" G_GINT64_FORMAT "; the first is 1", number);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "its generation is %" G_GINT64_FORMAT "; the first is 1",
+                       number);
   if (!obk_document_is_hash (found_hash))
-    return obk_state_refuse (error, "its " CURRENT_HASH " is malformed");
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "its " CURRENT_HASH " is malformed");
   *generation = (guint64)number;
   *hash = g_strdup (found_hash);
   return TRUE;
@@ -238,13 +239,13 @@ read_values (const json_t *object, ObkSnapshot *snapshot, GError **error)
       || !read_optional_int (object, PROMOTED_AT, &snapshot->promoted_at_unix, error))
     return FALSE;
   if (version <= 0 || version > G_MAXUINT32)
-    return obk_state_refuse (error, "\"" VERSION "\" is out of range");
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "\"" VERSION "\" is out of range");
   if (!obk_key_id_is_well_formed (key_id, strlen (key_id)))
-    return obk_state_refuse (error, "\"" KEY_ID "\" is malformed");
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "\"" KEY_ID "\" is malformed");
   if (!obk_snapshot_state_parse (name, &snapshot->state))
-    return obk_state_refuse (error, "\"" STATE "\" is none of the five that there are");
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "\"" STATE "\" is none of the five that there are");
   if (!g_str_equal (mode, AAD_MODE))
-    return obk_state_refuse (error, "\"" MODE "\" is not \"" AAD_MODE "\"");
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "\"" MODE "\" is not \"" AAD_MODE "\"");
   snapshot->version = (guint32)version;
   g_strlcpy (snapshot->key_id, key_id, sizeof snapshot->key_id);
   return TRUE;
@@ -258,14 +259,14 @@ read_snapshot (const json_t *object, ObkState **state, GError **error)
   ObkScope scope = { 0 };
 
   if (!json_is_object (object))
-    return obk_state_refuse (error, "not a JSON object");
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "not a JSON object");
   if (!obk_json_only (object, snapshot_members, error) || !read_scope (object, &scope, error)
       || !read_values (object, &snapshot, error))
     return FALSE;
   if (*state == NULL)
     *state = obk_state_new (&scope);
   else if (!obk_scope_equal ((*state)->scope, &scope))
-    return obk_state_refuse (error, "its identity scope is not that of the first snapshot");
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "its identity scope is not that of the first snapshot");
   g_array_append_val ((*state)->snapshots, snapshot);
   return TRUE;
 }
@@ -287,7 +288,7 @@ read_snapshots (const json_t *document, GError **error)
         return NULL;
       }
   if (state == NULL)
-    obk_state_refuse (error, "it has no snapshots");
+    obk_refuse (error, OBK_ERROR_STATE_REFUSED, "it has no snapshots");
   return g_steal_pointer (&state);
 }
 
@@ -295,11 +296,12 @@ static gboolean
 check_chain (const ObkState *state, GError **error)
 {
   if (state->generation == 1 && state->previous_hash != NULL)
-    return obk_state_refuse (error, "generation 1 has a " PREVIOUS_HASH);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "generation 1 has a " PREVIOUS_HASH);
   if (state->generation > 1 && state->previous_hash == NULL)
-    return obk_state_refuse (error, "generation %" G_GUINT64_FORMAT " has no " PREVIOUS_HASH, state->generation);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "generation %" G_GUINT64_FORMAT " has no " PREVIOUS_HASH,
+                       state->generation);
   if (state->previous_hash != NULL && !obk_document_is_hash (state->previous_hash))
-    return obk_state_refuse (error, "its " PREVIOUS_HASH " is malformed");
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "its " PREVIOUS_HASH " is malformed");
   return TRUE;
 }
 
@@ -309,7 +311,7 @@ check_hash (const ObkState *state, const char *active_key_id, GError **error)
   g_autofree char *hash = hash_of (state, active_key_id);
 
   if (!g_str_equal (hash, state->current_hash))
-    return obk_state_refuse (error, "its " CURRENT_HASH " does not match its content");
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "its " CURRENT_HASH " does not match its content");
   return TRUE;
 }
 
@@ -319,7 +321,7 @@ check_active (const ObkState *state, const char *active_key_id, GError **error)
   if (!obk_state_validate (state, error))
     return FALSE;
   if (!g_str_equal (obk_state_active (state)->key_id, active_key_id))
-    return obk_state_refuse (error, "its " ACTIVE_KEY_ID " is not that of the active snapshot");
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "its " ACTIVE_KEY_ID " is not that of the active snapshot");
   return TRUE;
 }
 
@@ -342,11 +344,11 @@ check_scope (const ObkScope *found, const ObkScope *wanted, GError **error)
     member = NAMESPACE;
   else if (!g_str_equal (found->mount_id, wanted->mount_id))
     member = MOUNT_ID;
-  return obk_state_refuse (error,
-                           "its snapshots are " OBK_STATE_OTHER_SCOPE
-                           " than the configuration's: \"%s\" differs; if it is the "
-                           "configuration that is wrong, set it back",
-                           member);
+  return obk_refuse (error, OBK_ERROR_STATE_REFUSED,
+                     "its snapshots are " OBK_STATE_OTHER_SCOPE
+                     " than the configuration's: \"%s\" differs; if it is the "
+                     "configuration that is wrong, set it back",
+                     member);
 }
 
 ObkState *

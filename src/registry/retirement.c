@@ -3,6 +3,7 @@
 #include "registry/retirement.h"
 
 #include "base/canonical-json.h"
+#include "base/error.h"
 #include "base/hash.h"
 
 #define PLAN_HASH_PREFIX "krp1."
@@ -27,8 +28,8 @@ is_old_enough (const ObkSnapshot *snapshot, gint64 now_unix, const ObkRotationPo
   gint64 wanted_s = wanted / G_USEC_PER_SEC + (wanted % G_USEC_PER_SEC != 0);
 
   return age >= wanted_s
-         || obk_state_refuse (
-             error,
+         || obk_refuse (
+             error, OBK_ERROR_STATE_REFUSED,
              "version %u was created too short a time ago: nodes may still serve under an older one; try again "
              "in %" G_GINT64_FORMAT " s",
              snapshot->version, wanted_s - age);
@@ -49,13 +50,14 @@ obk_retirement_retire (const ObkState *state, guint32 before_version, gint64 now
   first_kept = obk_state_find_version (state, before_version);
   if (first_kept == NULL || first_kept->state == OBK_SNAPSHOT_REJECTED)
     {
-      obk_state_refuse (error, "version %u is not known", before_version);
+      obk_refuse (error, OBK_ERROR_STATE_REFUSED, "version %u is not known", before_version);
       return NULL;
     }
   if (before_version > active->version)
     {
-      obk_state_refuse (error, "version %u is above the active version %u, under which is still written",
-                        before_version, active->version);
+      obk_refuse (error, OBK_ERROR_STATE_REFUSED,
+                  "version %u is above the active version %u, under which is still written", before_version,
+                  active->version);
       return NULL;
     }
   if (!is_old_enough (first_kept, now_unix, policy, error))
@@ -98,7 +100,7 @@ obk_retirement_restore (const ObkState *state, const GArray *versions, GError **
         snapshot->state = OBK_SNAPSHOT_RETIRED;
       else if (find_removed (state, version) == NULL) /* named twice is not wrong */
         {
-          obk_state_refuse (error, "version %u is not a removed one", version);
+          obk_refuse (error, OBK_ERROR_STATE_REFUSED, "version %u is not a removed one", version);
           return NULL;
         }
     }
@@ -198,8 +200,9 @@ add_available (Plan *plan, GError **error)
       gint64 created_at_unix = obk_key_metadata_created_at (plan->recovery->metadata, version);
 
       if (created_at_unix <= 0)
-        return obk_state_refuse (
-            error, "OpenBao gives no creation time for version %u, which is available: see to OpenBao", version);
+        return obk_refuse (error, OBK_ERROR_STATE_REFUSED,
+                           "OpenBao gives no creation time for version %u, which is available: see to OpenBao",
+                           version);
       plan_add (plan, version, created_at_unix, version == plan->latest ? OBK_SNAPSHOT_ACTIVE : OBK_SNAPSHOT_RETIRED);
     }
   return TRUE;
@@ -222,7 +225,8 @@ check_cannot_go_on (const Plan *plan, GError **error)
   const ObkSnapshot *active = obk_state_active (old);
 
   if (!obk_scope_equal (old->scope, plan->recovery->scope))
-    return obk_state_refuse (error, "the state to replace is of another identity scope than the configuration's");
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED,
+                       "the state to replace is of another identity scope than the configuration's");
   if (active == NULL || active->version < plan->first)
     return TRUE;
   for (guint i = 0; i < old->snapshots->len; i++)
@@ -234,9 +238,9 @@ check_cannot_go_on (const Plan *plan, GError **error)
       if (obk_snapshot_is_retained (snapshot) && has_changed (plan->recovery->metadata, snapshot))
         return TRUE;
     }
-  return obk_state_refuse (error,
-                           "the state can go on as it is: its active version and all later ones are there, none has "
-                           "another creation time, and no minimum is above the active one");
+  return obk_refuse (error, OBK_ERROR_STATE_REFUSED,
+                     "the state can go on as it is: its active version and all later ones are there, none has "
+                     "another creation time, and no minimum is above the active one");
 }
 
 /*
@@ -269,22 +273,23 @@ check_peer (const Plan *plan, GError **error)
   const ObkSnapshot *active = obk_state_active (peer);
 
   if (!obk_scope_equal (peer->scope, plan->recovery->scope))
-    return obk_state_refuse (error, "the peer's state is of another identity scope than the configuration's");
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED,
+                       "the peer's state is of another identity scope than the configuration's");
   if (active == NULL)
-    return obk_state_refuse (error, "the peer's state has no active version");
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "the peer's state has no active version");
   if (active->version > plan->latest)
-    return obk_state_refuse (
-        error,
-        "the peer's active version is %u, but OpenBao's latest is %u: a standby that lags, or another "
-        "OpenBao; try again, and see that both nodes use the same one",
-        active->version, plan->latest);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED,
+                       "the peer's active version is %u, but OpenBao's latest is %u: a standby that lags, or another "
+                       "OpenBao; try again, and see that both nodes use the same one",
+                       active->version, plan->latest);
   for (guint i = 0; i < peer->snapshots->len; i++)
     {
       const ObkSnapshot *snapshot = snapshot_at (peer, i);
 
       if (snapshot->state != OBK_SNAPSHOT_REJECTED && has_changed (plan->recovery->metadata, snapshot))
-        return obk_state_refuse (
-            error, "the peer knows version %u with another creation time than OpenBao's: it is not the same key",
+        return obk_refuse (
+            error, OBK_ERROR_STATE_REFUSED,
+            "the peer knows version %u with another creation time than OpenBao's: it is not the same key",
             snapshot->version);
     }
   return TRUE;
@@ -317,7 +322,7 @@ obk_retirement_recover (const ObkRecovery *recovery, GError **error)
 
   if (obk_profile_check (recovery->metadata, NULL, &finding) != OBK_FINDING_NONE)
     {
-      obk_state_refuse (error, "%s", finding);
+      obk_refuse (error, OBK_ERROR_STATE_REFUSED, "%s", finding);
       return NULL;
     }
   plan_init (&plan, recovery);

@@ -36,19 +36,6 @@ struct _ObkStateDirectory
   char *temporary_paths[N_FILES];
 };
 
-G_GNUC_PRINTF (3, 4)
-static gboolean
-fail (GError **error, ObkError code, const char *format, ...)
-{
-  va_list arguments;
-
-  va_start (arguments, format);
-  if (error != NULL)
-    *error = g_error_new_valist (OBK_ERROR, (gint)code, format, arguments);
-  va_end (arguments);
-  return FALSE;
-}
-
 /* Relative to the directory's descriptor. */
 static const char *
 name_of (const char *path)
@@ -64,23 +51,25 @@ refuse_directory (const char *path, int cause, GError **error)
   struct stat status;
 
   if (lstat (path, &status) == 0 && S_ISLNK (status.st_mode))
-    return fail (error, OBK_ERROR_STATE_REFUSED,
-                 "the state directory \"%s\" is a symbolic link: put a directory there or name its target in "
-                 "state.path, then if need be " OBK_STATE_WAY_OUT,
-                 path);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED,
+                       "the state directory \"%s\" is a symbolic link: put a directory there or name its target in "
+                       "state.path, then if need be " OBK_STATE_WAY_OUT,
+                       path);
   if (cause == ENOENT)
-    return fail (error, OBK_ERROR_STATE_REFUSED,
-                 "the state directory \"%s\" is missing: make it (mode 0750, of the service's user), and if this node "
-                 "had a state " OBK_STATE_WAY_OUT,
-                 path);
+    return obk_refuse (
+        error, OBK_ERROR_STATE_REFUSED,
+        "the state directory \"%s\" is missing: make it (mode 0750, of the service's user), and if this node "
+        "had a state " OBK_STATE_WAY_OUT,
+        path);
   if (cause == ENOTDIR)
-    return fail (error, OBK_ERROR_STATE_REFUSED,
-                 "the state directory \"%s\" is not a directory: put one there, and if this node had a "
-                 "state " OBK_STATE_WAY_OUT,
-                 path);
-  return fail (error, OBK_ERROR_STATE_REFUSED,
-               "cannot open the state directory \"%s\": %s: mend that, and if this cannot be done " OBK_STATE_WAY_OUT,
-               path, g_strerror (cause));
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED,
+                       "the state directory \"%s\" is not a directory: put one there, and if this node had a "
+                       "state " OBK_STATE_WAY_OUT,
+                       path);
+  return obk_refuse (
+      error, OBK_ERROR_STATE_REFUSED,
+      "cannot open the state directory \"%s\": %s: mend that, and if this cannot be done " OBK_STATE_WAY_OUT, path,
+      g_strerror (cause));
 }
 
 static gboolean
@@ -92,10 +81,11 @@ open_directory (ObkStateDirectory *directory, GError **error)
   if (directory->fd < 0 || fstat (directory->fd, &status) != 0)
     return refuse_directory (directory->path, errno, error);
   if ((status.st_mode & OBK_STATE_UNSAFE_DIRECTORY_MODE) != 0)
-    return fail (error, OBK_ERROR_STATE_REFUSED,
-                 "the state directory \"%s\" has mode %04o, so that others can write to it: set it to 0750, and if the "
-                 "state may have been changed " OBK_STATE_WAY_OUT,
-                 directory->path, status.st_mode & 07777);
+    return obk_refuse (
+        error, OBK_ERROR_STATE_REFUSED,
+        "the state directory \"%s\" has mode %04o, so that others can write to it: set it to 0750, and if the "
+        "state may have been changed " OBK_STATE_WAY_OUT,
+        directory->path, status.st_mode & 07777);
   directory->uid = status.st_uid;
   directory->gid = status.st_gid;
   return TRUE;
@@ -192,10 +182,10 @@ open_or_make_lock (const ObkStateDirectory *directory)
 static gboolean
 refuse_lock (const ObkStateDirectory *directory, const char *what, GError **error)
 {
-  return fail (error, OBK_ERROR_STATE_REFUSED,
-               "the lock file \"%s\" %s: remove it while no " OBK_PROGRAM
-               " runs with this state; if the state may have been changed " OBK_STATE_WAY_OUT,
-               directory->lock_path, what);
+  return obk_refuse (error, OBK_ERROR_STATE_REFUSED,
+                     "the lock file \"%s\" %s: remove it while no " OBK_PROGRAM
+                     " runs with this state; if the state may have been changed " OBK_STATE_WAY_OUT,
+                     directory->lock_path, what);
 }
 
 static gboolean
@@ -233,10 +223,11 @@ refuse_unopened_lock (const ObkStateDirectory *directory, int cause, GError **er
   if (fstatat (directory->fd, name_of (directory->lock_path), &status, AT_SYMLINK_NOFOLLOW) == 0
       && !S_ISREG (status.st_mode))
     return refuse_lock (directory, S_ISLNK (status.st_mode) ? "is a symbolic link" : "is not a regular file", error);
-  return fail (error, OBK_ERROR_STATE_REFUSED,
-               "cannot open the lock file \"%s\": %s: mend that (it must belong to the owner of its directory); if the "
-               "state is lost " OBK_STATE_WAY_OUT,
-               directory->lock_path, g_strerror (cause));
+  return obk_refuse (
+      error, OBK_ERROR_STATE_REFUSED,
+      "cannot open the lock file \"%s\": %s: mend that (it must belong to the owner of its directory); if the "
+      "state is lost " OBK_STATE_WAY_OUT,
+      directory->lock_path, g_strerror (cause));
 }
 
 gboolean
@@ -273,10 +264,10 @@ try_lock (const ObkStateDirectory *directory, GError **error)
   if (TEMP_FAILURE_RETRY (flock (fd, LOCK_EX | LOCK_NB)) != 0)
     {
       if (errno == EWOULDBLOCK)
-        fail (error, OBK_ERROR_STATE_LOCKED,
-              "the state lock \"%s\" is held by another process: stop " OBK_PROGRAM ".service and " OBK_PROGRAM
-              ".socket, or wait until the other command ends",
-              directory->lock_path);
+        obk_refuse (error, OBK_ERROR_STATE_LOCKED,
+                    "the state lock \"%s\" is held by another process: stop " OBK_PROGRAM ".service and " OBK_PROGRAM
+                    ".socket, or wait until the other command ends",
+                    directory->lock_path);
       else
         refuse_lock (directory, "cannot be locked", error);
       goto refused;
@@ -320,16 +311,17 @@ obk_state_directory_check_lock (ObkStateDirectory *directory, GError **error)
   if (is_in_place (directory->fd, name_of (directory->lock_path), directory->lock_fd)
       && is_in_place (AT_FDCWD, directory->path, directory->fd))
     return TRUE;
-  return fail (error, OBK_ERROR_STATE_LOCKED,
-               "the state lock \"%s\" was removed or replaced, so that another process may use the state: end all that "
-               "use it, then start one",
-               directory->lock_path);
+  return obk_refuse (
+      error, OBK_ERROR_STATE_LOCKED,
+      "the state lock \"%s\" was removed or replaced, so that another process may use the state: end all that "
+      "use it, then start one",
+      directory->lock_path);
 }
 
 static gboolean
 refuse_file (const char *path, const char *what, GError **error)
 {
-  return fail (error, OBK_ERROR_STATE_REFUSED, "\"%s\" %s: " OBK_STATE_WAY_OUT, path, what);
+  return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "\"%s\" %s: " OBK_STATE_WAY_OUT, path, what);
 }
 
 static gboolean
@@ -354,9 +346,9 @@ check_file (int fd, const char *path, gsize *size, GError **error)
   if (!S_ISREG (status.st_mode))
     return refuse_file (path, "is not a regular file", error);
   if ((status.st_mode & OBK_STATE_UNSAFE_FILE_MODE) != 0)
-    return fail (error, OBK_ERROR_STATE_REFUSED,
-                 "\"%s\" has mode %04o: set it to 0640, and if it may have been changed " OBK_STATE_WAY_OUT, path,
-                 status.st_mode & 07777);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED,
+                       "\"%s\" has mode %04o: set it to 0640, and if it may have been changed " OBK_STATE_WAY_OUT, path,
+                       status.st_mode & 07777);
   if (status.st_size > OBK_STATE_MAX_SIZE)
     return refuse_file (path, "is larger than 16 MiB", error);
   *size = (gsize)status.st_size;
@@ -450,7 +442,7 @@ obk_state_directory_prepare (ObkStateDirectory *directory, ObkStateFile file, co
   unlinkat (directory->fd, name_of (path), 0); /* only ours: nobody else writes here while we hold the lock */
   fd = TEMP_FAILURE_RETRY (openat (directory->fd, name_of (path), O_WRONLY | O_CREAT | O_EXCL | OPEN_FLAGS, LOCK_MODE));
   if (fd < 0)
-    return fail (error, OBK_ERROR_STATE_NOT_SAVED, "cannot make \"%s\": %s", path, g_strerror (errno));
+    return obk_refuse (error, OBK_ERROR_STATE_NOT_SAVED, "cannot make \"%s\": %s", path, g_strerror (errno));
   written = give_to_owner (directory, fd) && fchmod (fd, FILE_MODE) == 0 && write_all (fd, text, length)
             && TEMP_FAILURE_RETRY (fsync (fd)) == 0;
   cause = errno;
@@ -459,7 +451,7 @@ obk_state_directory_prepare (ObkStateDirectory *directory, ObkStateFile file, co
       cause = errno;
       written = FALSE;
     }
-  return written || fail (error, OBK_ERROR_STATE_NOT_SAVED, "cannot write \"%s\": %s", path, g_strerror (cause));
+  return written || obk_refuse (error, OBK_ERROR_STATE_NOT_SAVED, "cannot write \"%s\": %s", path, g_strerror (cause));
 }
 
 gboolean
@@ -471,7 +463,7 @@ obk_state_directory_commit (ObkStateDirectory *directory, ObkStateFile file, GEr
 
   path = directory->paths[file];
   if (renameat (directory->fd, name_of (directory->temporary_paths[file]), directory->fd, name_of (path)) != 0)
-    return fail (error, OBK_ERROR_STATE_NOT_SAVED, "cannot replace \"%s\": %s", path, g_strerror (errno));
+    return obk_refuse (error, OBK_ERROR_STATE_NOT_SAVED, "cannot replace \"%s\": %s", path, g_strerror (errno));
   return obk_state_directory_sync (directory, error);
 }
 
@@ -481,8 +473,8 @@ obk_state_directory_sync (ObkStateDirectory *directory, GError **error)
   g_return_val_if_fail (directory != NULL, FALSE);
 
   return TEMP_FAILURE_RETRY (fsync (directory->fd)) == 0
-         || fail (error, OBK_ERROR_STATE_NOT_SAVED, "cannot sync the state directory \"%s\": %s", directory->path,
-                  g_strerror (errno));
+         || obk_refuse (error, OBK_ERROR_STATE_NOT_SAVED, "cannot sync the state directory \"%s\": %s", directory->path,
+                        g_strerror (errno));
 }
 
 void
@@ -518,9 +510,9 @@ obk_state_directory_keep (ObkStateDirectory *directory, ObkStateFile file, gint6
       if (errno != EEXIST)
         break;
     }
-  return fail (error, OBK_ERROR_STATE_NOT_SAVED,
-               "cannot give \"%s\" a second name to keep it: %s: move it away by hand, then plan again", path,
-               g_strerror (errno));
+  return obk_refuse (error, OBK_ERROR_STATE_NOT_SAVED,
+                     "cannot give \"%s\" a second name to keep it: %s: move it away by hand, then plan again", path,
+                     g_strerror (errno));
 }
 
 /* What tells something that cannot be read from what may be there the next time. */

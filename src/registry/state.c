@@ -187,31 +187,22 @@ obk_state_same_content (const ObkState *a, const ObkState *b)
   return TRUE;
 }
 
-gboolean
-obk_state_refuse (GError **error, const char *format, ...)
-{
-  va_list arguments;
-
-  va_start (arguments, format);
-  if (error != NULL)
-    *error = g_error_new_valist (OBK_ERROR, OBK_ERROR_STATE_REFUSED, format, arguments);
-  va_end (arguments);
-  return FALSE;
-}
-
 static gboolean
 validate_times (const ObkSnapshot *snapshot, GError **error)
 {
   if (snapshot->observed_at_unix < 0 || snapshot->stable_count < 0 || snapshot->stable_at_unix < 0
       || snapshot->promoted_at_unix < 0)
-    return obk_state_refuse (error, "version %u has a negative time or count", snapshot->version);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "version %u has a negative time or count", snapshot->version);
   if (snapshot->observed_at_unix == 0
       && (snapshot->stable_count != 0 || snapshot->stable_at_unix != 0 || snapshot->promoted_at_unix != 0))
-    return obk_state_refuse (error, "version %u was counted, stable or promoted but never observed", snapshot->version);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "version %u was counted, stable or promoted but never observed",
+                       snapshot->version);
   if (snapshot->stable_at_unix != 0 && snapshot->stable_at_unix < snapshot->observed_at_unix)
-    return obk_state_refuse (error, "version %u was stable before it was observed", snapshot->version);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "version %u was stable before it was observed",
+                       snapshot->version);
   if (snapshot->promoted_at_unix != 0 && snapshot->promoted_at_unix < snapshot->observed_at_unix)
-    return obk_state_refuse (error, "version %u was promoted before it was observed", snapshot->version);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "version %u was promoted before it was observed",
+                       snapshot->version);
   return TRUE;
 }
 
@@ -221,14 +212,16 @@ validate_key_id (const ObkState *state, const ObkSnapshot *snapshot, GHashTable 
   g_autofree char *derived = NULL;
 
   if (snapshot->version == 0 || snapshot->created_at_unix <= 0)
-    return obk_state_refuse (error, "version %u created at %" G_GINT64_FORMAT " cannot be: both must be positive",
-                             snapshot->version, snapshot->created_at_unix);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED,
+                       "version %u created at %" G_GINT64_FORMAT " cannot be: both must be positive", snapshot->version,
+                       snapshot->created_at_unix);
   if (!g_hash_table_add (seen, (gpointer)snapshot->key_id))
-    return obk_state_refuse (error, "the kubernetesKeyId of version %u stands twice", snapshot->version);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "the kubernetesKeyId of version %u stands twice",
+                       snapshot->version);
   derived = obk_key_id_derive (state->scope, snapshot->version, snapshot->created_at_unix);
   if (!g_str_equal (derived, snapshot->key_id))
-    return obk_state_refuse (error, "the kubernetesKeyId of version %u is not derived from its snapshot",
-                             snapshot->version);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED,
+                       "the kubernetesKeyId of version %u is not derived from its snapshot", snapshot->version);
   return TRUE;
 }
 
@@ -250,7 +243,7 @@ obk_state_validate (const ObkState *state, GError **error)
         active++;
     }
   if (active != 1)
-    return obk_state_refuse (error, "%u snapshots are active; there must be exactly one", active);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "%u snapshots are active; there must be exactly one", active);
   return TRUE;
 }
 

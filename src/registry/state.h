@@ -68,9 +68,6 @@ gboolean obk_snapshot_state_parse (const char *name, ObkSnapshotState *state);
 /* Whether it decrypts: active, pending or retired */
 gboolean obk_snapshot_is_retained (const ObkSnapshot *snapshot);
 
-/* Sets OBK_ERROR_STATE_REFUSED. Returns: FALSE */
-gboolean obk_state_refuse (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
-
 /**
  * obk_state_validate:
  * @error: OBK_ERROR_STATE_REFUSED: what is wrong with the snapshots (spec registry.md, "Loading")
