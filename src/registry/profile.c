@@ -40,19 +40,21 @@ finding_free (gpointer data)
   g_free (finding);
 }
 
-G_GNUC_PRINTF (4, 5)
-static void
-add (GPtrArray *findings, ObkFinding kind, ObkImpact impact, const char *format, ...)
+void
+obk_profile_add_finding (GPtrArray *findings, ObkFinding kind, ObkImpact impact, const char *format, ...)
 {
   ObkProfileFinding *finding = g_new0 (ObkProfileFinding, 1);
   va_list arguments;
+  guint i = 0;
 
   finding->finding = kind;
   finding->impact = impact;
   va_start (arguments, format);
   finding->text = g_strdup_vprintf (format, arguments);
   va_end (arguments);
-  g_ptr_array_add (findings, finding);
+  while (i < findings->len && ((const ObkProfileFinding *)findings->pdata[i])->finding <= kind)
+    i++;
+  g_ptr_array_insert (findings, (gint)i, finding);
 }
 
 static void
@@ -81,23 +83,25 @@ check_properties (const ObkKeyMetadata *metadata, GPtrArray *findings)
   };
 
   if (!metadata->disable_upsert)
-    add (findings, OBK_FINDING_UPSERT_ALLOWED, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY,
-         "the Transit mount makes keys that are asked for and do not exist: set its disable_upsert to true");
+    obk_profile_add_finding (
+        findings, OBK_FINDING_UPSERT_ALLOWED, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY,
+        "the Transit mount makes keys that are asked for and do not exist: set its disable_upsert to true");
   if (g_strcmp0 (metadata->type, KEY_TYPE) != 0)
-    add (findings, OBK_FINDING_PROFILE_INVALID, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY,
-         "the Transit key " OBK_PROFILE_SAYS_OTHER_TYPE " " KEY_TYPE ": use one that is");
+    obk_profile_add_finding (findings, OBK_FINDING_PROFILE_INVALID, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY,
+                             "the Transit key " OBK_PROFILE_SAYS_OTHER_TYPE " " KEY_TYPE ": use one that is");
   for (guint i = 0; i < G_N_ELEMENTS (rules); i++)
     if (rules[i].wrong)
-      add (findings, OBK_FINDING_PROFILE_INVALID, rules[i].impact, "the Transit key %s: %s", rules[i].what,
-           rules[i].remedy);
+      obk_profile_add_finding (findings, OBK_FINDING_PROFILE_INVALID, rules[i].impact, "the Transit key %s: %s",
+                               rules[i].what, rules[i].remedy);
 }
 
 static void
 contradiction (GPtrArray *findings, const char *what, guint32 version, guint32 latest)
 {
-  add (findings, OBK_FINDING_PROFILE_INVALID, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY,
-       "OpenBao's versions contradict each other: %s %u, but the latest version is %u: see to OpenBao", what, version,
-       latest);
+  obk_profile_add_finding (
+      findings, OBK_FINDING_PROFILE_INVALID, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY,
+      "OpenBao's versions contradict each other: %s %u, but the latest version is %u: see to OpenBao", what, version,
+      latest);
 }
 
 /* Returns: whether the numbers make sense, so that more can be judged by them */
@@ -137,13 +141,14 @@ check_creation_time (const ObkKeyMetadata *metadata, const ObkSnapshot *snapshot
   gint64 created_at_unix = obk_key_metadata_created_at (metadata, snapshot->version);
 
   if (created_at_unix <= 0)
-    add (findings, OBK_FINDING_PROFILE_INVALID, OBK_IMPACT_API_SERVER_AVAILABILITY,
-         "OpenBao gives no creation time for version %u, which is still needed: see to OpenBao", snapshot->version);
+    obk_profile_add_finding (findings, OBK_FINDING_PROFILE_INVALID, OBK_IMPACT_API_SERVER_AVAILABILITY,
+                             "OpenBao gives no creation time for version %u, which is still needed: see to OpenBao",
+                             snapshot->version);
   else if (created_at_unix != snapshot->created_at_unix)
-    add (findings, OBK_FINDING_CREATION_TIME_CHANGED, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY,
-         "version %u was created at %" G_GINT64_FORMAT " and now says %" G_GINT64_FORMAT
-         ", so it is not the same key any more: restore OpenBao, or " RECOVER,
-         snapshot->version, snapshot->created_at_unix, created_at_unix);
+    obk_profile_add_finding (findings, OBK_FINDING_CREATION_TIME_CHANGED, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY,
+                             "version %u was created at %" G_GINT64_FORMAT " and now says %" G_GINT64_FORMAT
+                             ", so it is not the same key any more: restore OpenBao, or " RECOVER,
+                             snapshot->version, snapshot->created_at_unix, created_at_unix);
 }
 
 static void
@@ -160,25 +165,17 @@ check_snapshots (const ObkKeyMetadata *metadata, const ObkState *state, GPtrArra
       if (snapshot->version >= first)
         check_creation_time (metadata, snapshot, findings);
       else if (snapshot->state == OBK_SNAPSHOT_ACTIVE) /* which cannot be retired */
-        add (findings, OBK_FINDING_MINIMUM_ABOVE_RETAINED, OBK_IMPACT_API_SERVER_AVAILABILITY,
-             "version %u is in use but lies below OpenBao's minimum version %u: lower the minimum, or " RECOVER,
-             snapshot->version, first);
+        obk_profile_add_finding (
+            findings, OBK_FINDING_MINIMUM_ABOVE_RETAINED, OBK_IMPACT_API_SERVER_AVAILABILITY,
+            "version %u is in use but lies below OpenBao's minimum version %u: lower the minimum, or " RECOVER,
+            snapshot->version, first);
       else
-        add (findings, OBK_FINDING_MINIMUM_ABOVE_RETAINED, OBK_IMPACT_API_SERVER_AVAILABILITY,
-             "version %u is still needed but lies below OpenBao's minimum version %u: lower the minimum, or rewrite "
-             "what was encrypted with it and retire it (retire-versions)",
-             snapshot->version, first);
+        obk_profile_add_finding (
+            findings, OBK_FINDING_MINIMUM_ABOVE_RETAINED, OBK_IMPACT_API_SERVER_AVAILABILITY,
+            "version %u is still needed but lies below OpenBao's minimum version %u: lower the minimum, or rewrite "
+            "what was encrypted with it and retire it (retire-versions)",
+            snapshot->version, first);
     }
-}
-
-/* Those before a reason that is worse stand behind it in the list: the first one becomes Status's reason. */
-static gint
-compare_findings (gconstpointer a, gconstpointer b)
-{
-  const ObkProfileFinding *x = *(const ObkProfileFinding *const *)a;
-  const ObkProfileFinding *y = *(const ObkProfileFinding *const *)b;
-
-  return (x->finding > y->finding) - (x->finding < y->finding);
 }
 
 GPtrArray *
@@ -193,12 +190,12 @@ obk_profile_findings (const ObkKeyMetadata *metadata, const ObkState *state)
   if (check_versions (metadata, findings))
     {
       if (obk_key_metadata_created_at (metadata, metadata->latest_version) <= 0)
-        add (findings, OBK_FINDING_PROFILE_INVALID, OBK_IMPACT_API_SERVER_AVAILABILITY,
-             "OpenBao gives no creation time for the latest version %u: see to OpenBao", metadata->latest_version);
+        obk_profile_add_finding (findings, OBK_FINDING_PROFILE_INVALID, OBK_IMPACT_API_SERVER_AVAILABILITY,
+                                 "OpenBao gives no creation time for the latest version %u: see to OpenBao",
+                                 metadata->latest_version);
       if (state != NULL)
         check_snapshots (metadata, state, findings);
     }
-  g_ptr_array_sort (findings, compare_findings);
   return findings;
 }
 

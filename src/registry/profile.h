@@ -57,6 +57,12 @@ const char *obk_impact_name (ObkImpact impact);
  */
 GPtrArray *obk_profile_findings (const ObkKeyMetadata *metadata, const ObkState *state);
 
+/* Puts one where the order of their kinds wants it, behind those of the same kind: the first one becomes Status's
+ * reason.
+ */
+void obk_profile_add_finding (GPtrArray *findings, ObkFinding kind, ObkImpact impact, const char *format, ...)
+    G_GNUC_PRINTF (4, 5);
+
 /* The first of them alone. @text: (out) (transfer full) (nullable) (optional) */
 ObkFinding obk_profile_check (const ObkKeyMetadata *metadata, const ObkState *state, char **text);
 

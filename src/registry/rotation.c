@@ -180,39 +180,22 @@ note_lagging_read (ObkRotationMemory *memory, guint32 highest, gint64 boot_us, g
   return memory->lagging_reads >= LAGGING_READS_OF_A_LOSS && boot_us - memory->lagging_since_us >= max_staleness_us;
 }
 
-/* Puts one where the order of their kinds wants it. */
-G_GNUC_PRINTF (4, 5)
-static void
-add_finding (GPtrArray *findings, ObkFinding kind, ObkImpact impact, const char *format, ...)
-{
-  ObkProfileFinding *finding = g_new0 (ObkProfileFinding, 1);
-  va_list arguments;
-  guint i = 0;
-
-  finding->finding = kind;
-  finding->impact = impact;
-  va_start (arguments, format);
-  finding->text = g_strdup_vprintf (format, arguments);
-  va_end (arguments);
-  while (i < findings->len && ((const ObkProfileFinding *)findings->pdata[i])->finding <= kind)
-    i++;
-  g_ptr_array_insert (findings, (gint)i, finding);
-}
-
 static void
 add_loss (GPtrArray *findings, guint32 latest, guint32 active, guint32 highest)
 {
   if (latest < active)
-    add_finding (findings, OBK_FINDING_VERSION_ROLLBACK, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY,
-                 "OpenBao's latest version is %u, but version %u is in use here: restore OpenBao from a newer backup, "
-                 "or recover this node's state (recover-state --replace)",
-                 latest, active);
+    obk_profile_add_finding (
+        findings, OBK_FINDING_VERSION_ROLLBACK, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY,
+        "OpenBao's latest version is %u, but version %u is in use here: restore OpenBao from a newer backup, "
+        "or recover this node's state (recover-state --replace)",
+        latest, active);
   else
-    add_finding (findings, OBK_FINDING_VERSION_LOST, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY,
-                 "OpenBao's latest version is %u, but version %u has been seen and other nodes may use it: restore "
-                 "OpenBao from a newer backup, or recover this node's state (recover-state --replace; where that says "
-                 "that the state can go on, start the provider again)",
-                 latest, highest);
+    obk_profile_add_finding (
+        findings, OBK_FINDING_VERSION_LOST, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY,
+        "OpenBao's latest version is %u, but version %u has been seen and other nodes may use it: restore "
+        "OpenBao from a newer backup, or recover this node's state (recover-state --replace; where that says "
+        "that the state can go on, start the provider again)",
+        latest, highest);
 }
 
 static void
@@ -419,9 +402,10 @@ follow (Work *work, const ObkRotationPolicy *policy, gboolean catching_up, ObkRo
   without_time = retire_jumped (work);
   if (without_time != 0)
     {
-      add_finding (result->findings, OBK_FINDING_PROFILE_INVALID, OBK_IMPACT_API_SERVER_AVAILABILITY,
-                   "OpenBao gives no creation time for version %u, which other nodes may have used: see to OpenBao",
-                   without_time);
+      obk_profile_add_finding (
+          result->findings, OBK_FINDING_PROFILE_INVALID, OBK_IMPACT_API_SERVER_AVAILABILITY,
+          "OpenBao gives no creation time for version %u, which other nodes may have used: see to OpenBao",
+          without_time);
       return FALSE;
     }
   result->clock_regressed = set_back_future_times (work); /* what is written from here on is not earlier than any */
