@@ -57,19 +57,6 @@ fault (Reader *reader, const ObkYaml *at, const char *format, ...)
   reader->faults++;
 }
 
-G_GNUC_PRINTF (3, 4)
-static void
-caution (Reader *reader, guint line, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list arguments;
-
-  va_start (arguments, format);
-  text = g_strdup_vprintf (format, arguments);
-  va_end (arguments);
-  obk_check_warn (reader->report, "%s:%u: %s", reader->path, line, text);
-}
-
 /* Shapes */
 
 static gboolean
@@ -163,11 +150,12 @@ check_our_timeout (Reader *reader, const ObkYaml *kms)
     }
   else if (timeout_us < reader->question->openbao_timeout_us)
     {
-      caution (reader, kms->line,
-               text != NULL ? _ ("timeout %s is shorter than openbao.timeout: the API server gives up first")
-                            : _ ("timeout is not set, and so %s, which is shorter than openbao.timeout: the API server "
-                                 "gives up first"),
-               text != NULL ? text : DEFAULT_TIMEOUT);
+      obk_encryption_caution (
+          reader->report, reader->path, kms->line,
+          text != NULL ? _ ("timeout %s is shorter than openbao.timeout: the API server gives up first")
+                       : _ ("timeout is not set, and so %s, which is shorter than openbao.timeout: the API server "
+                            "gives up first"),
+          text != NULL ? text : DEFAULT_TIMEOUT);
       obk_check_remedy (reader->report, _ ("write timeout: %ds"), obk_encryption_timeout_s (reader->question));
     }
 }
@@ -180,8 +168,9 @@ check_ours (Reader *reader, const ObkYaml *kms, const char *name)
   check_our_timeout (reader, kms);
   if (g_strcmp0 (name, reader->question->provider_name) != 0)
     {
-      caution (reader, kms->line, _ ("the kms provider at our socket is named \"%s\", and providerName is \"%s\""),
-               name, reader->question->provider_name);
+      obk_encryption_caution (reader->report, reader->path, kms->line,
+                              _ ("the kms provider at our socket is named \"%s\", and providerName is \"%s\""), name,
+                              reader->question->provider_name);
       obk_check_remedy (reader->report,
                         _ ("what is in etcd bears that name: change it only before anything was written"));
     }
@@ -466,7 +455,8 @@ check_head (Reader *reader, const ObkYaml *root)
   if (g_strcmp0 (find_text (reader, root, "kind"), OLD_KIND) == 0
       && g_strcmp0 (find_text (reader, root, "apiVersion"), OLD_API_VERSION) == 0)
     {
-      caution (reader, root->line, _ ("this is the form of before 1.13, which may go"));
+      obk_encryption_caution (reader->report, reader->path, root->line,
+                              _ ("this is the form of before 1.13, which may go"));
       obk_check_remedy (reader->report, _ ("write apiVersion: %s, kind: %s"), API_VERSION, KIND);
       return;
     }

@@ -40,9 +40,8 @@ covers_secrets (const ObkEncryptionEntry *entry)
          || obk_encryption_entry_lists (entry, "*.*");
 }
 
-G_GNUC_PRINTF (3, 4)
-static void
-caution (const Judge *judge, guint line, const char *format, ...)
+void
+obk_encryption_caution (ObkCheckReport *report, const char *path, guint line, const char *format, ...)
 {
   g_autofree char *text = NULL;
   va_list arguments;
@@ -50,7 +49,7 @@ caution (const Judge *judge, guint line, const char *format, ...)
   va_start (arguments, format);
   text = g_strdup_vprintf (format, arguments);
   va_end (arguments);
-  obk_check_warn (judge->report, "%s:%u: %s", judge->path, line, text);
+  obk_check_warn (report, "%s:%u: %s", path, line, text);
 }
 
 static const ObkEncryptionProvider *
@@ -88,8 +87,8 @@ judge_order (const Judge *judge, const ObkEncryptionEntry *entry, guint position
 
   if (position > 0)
     {
-      caution (judge, first->line, _ ("%s are written by \"%s\", which stands before our provider"), resources,
-               first->type);
+      obk_encryption_caution (judge->report, judge->path, first->line,
+                              _ ("%s are written by \"%s\", which stands before our provider"), resources, first->type);
       obk_check_remedy (judge->report, _ ("right while not all API servers read by the provider yet; then put our kms "
                                           "provider first on all of them"));
     }
@@ -99,11 +98,11 @@ judge_order (const Judge *judge, const ObkEncryptionEntry *entry, guint position
 
       if (more->kind == OBK_ENCRYPTION_OURS)
         continue;
-      caution (judge, more->line,
-               more->kind == OBK_ENCRYPTION_IDENTITY
-                   ? _ ("\"%s\" is still read for %s: what is in etcd in clear is taken as good")
-                   : _ ("\"%s\" is still read for %s"),
-               more->type, resources);
+      obk_encryption_caution (judge->report, judge->path, more->line,
+                              more->kind == OBK_ENCRYPTION_IDENTITY
+                                  ? _ ("\"%s\" is still read for %s: what is in etcd in clear is taken as good")
+                                  : _ ("\"%s\" is still read for %s"),
+                              more->type, resources);
       obk_check_remedy (judge->report, _ ("rewrite all of them once, then take it out"));
       if (obk_encryption_entry_lists (entry, "secrets"))
         obk_check_command (judge->report, "kubectl get secrets -A -o json | kubectl replace -f -");
@@ -129,7 +128,8 @@ judge_all (const Judge *judge)
       if (has_ours)
         judge_order (judge, entry, position);
       else
-        caution (judge, entry->line, _ ("%s do not go through our provider"), resources);
+        obk_encryption_caution (judge->report, judge->path, entry->line, _ ("%s do not go through our provider"),
+                                resources);
     }
   if (!found)
     {

@@ -43,6 +43,10 @@ gboolean obk_encryption_entry_lists (const ObkEncryptionEntry *entry, const char
 void obk_encryption_entries_judge (const GPtrArray *entries, const char *path, gboolean sound,
                                    const ObkEncryptionQuestion *question, ObkCheckReport *report);
 
+/* Warns of what API servers take and an operator may not want. @line: from 1 */
+void obk_encryption_caution (ObkCheckReport *report, const char *path, guint line, const char *format, ...)
+    G_GNUC_PRINTF (4, 5);
+
 /* Returns: seconds: what our timeout should be at least */
 int obk_encryption_timeout_s (const ObkEncryptionQuestion *question);
 
