@@ -52,8 +52,9 @@ let_go (ObkHandover *handover, ObkSession *session)
 {
   obk_auth_set_login_callback (obk_session_auth (session), NULL, NULL);
   obk_auth_stop (obk_session_auth (session));
+  if (handover->leaving->len == 0) /* else the sweep is on its way: it must not be put off by each that follows */
+    obk_poller_set_timer (handover->poller, &handover->sweep, obk_clock_boot_us () + SWEEP_US);
   g_ptr_array_add (handover->leaving, session);
-  obk_poller_set_timer (handover->poller, &handover->sweep, obk_clock_boot_us () + SWEEP_US);
 }
 
 /* The proof */

@@ -491,15 +491,16 @@ read_root (Reader *reader, const ObkYaml *root)
 }
 
 static gboolean
-has_tab (const char *text, guint line)
+has_tab (const char *text, gsize length, guint line)
 {
-  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+  g_autofree char *whole = g_strndup (text, length);
+  g_auto (GStrv) lines = g_strsplit (whole, "\n", -1);
 
   return line > 0 && line <= g_strv_length (lines) && strchr (lines[line - 1], '\t') != NULL;
 }
 
 static void
-add_problems (Reader *reader, const char *text, const GPtrArray *problems)
+add_problems (Reader *reader, const char *text, gsize length, const GPtrArray *problems)
 {
   for (guint i = 0; i < problems->len; i++)
     {
@@ -514,7 +515,7 @@ add_problems (Reader *reader, const char *text, const GPtrArray *problems)
         }
       obk_check_fail (reader->report, "%s", line);
       obk_check_remedy (reader->report,
-                        has_tab (text, problem->line)
+                        has_tab (text, length, problem->line)
                             ? _ ("indent with spaces: YAML takes no tabs there")
                             : _ ("write each key once in its mapping and one document alone, indented with spaces"));
     }
@@ -538,7 +539,7 @@ obk_encryption_config_judge (const char *text, gsize length, const char *path, c
     .kms_names = kms_names,
   };
 
-  add_problems (&reader, text, problems);
+  add_problems (&reader, text, length, problems);
   if (root != NULL && problems->len == 0)
     {
       read_root (&reader, root);
