@@ -312,11 +312,16 @@ def test_restarts_lose_no_call(make_provider, tenant, directory):
     callers = [Calls(path) for _ in range(3)]
     for caller in callers:
         caller.start()
-    for _ in range(8):
+
+    def wait_for_calls():
         before = [caller.answered for caller in callers]
         wait_until(lambda: all(c.answered > b + 20 for c, b in zip(callers, before)), 20, "calls after the restart")
+
+    wait_for_calls()
+    for _ in range(8):
         assert provider.process.stop() == 0
         start()
+        wait_for_calls()
     for caller in callers:
         caller.over.set()
         caller.join()

@@ -130,7 +130,9 @@ def test_a_state_of_the_model_is_served(fresh_tenant, make_provider):
     assert client.encrypt(b"text").ciphertext.startswith(b"vault:v3:")
     wait_until(lambda: provider.state_path.read_bytes() != state.document(), 5, "the first probe's save")
     followed = registry_model.parse(fresh_tenant.scope, provider.state_path.read_bytes())
-    assert followed.document() == registry_model.probe(state, created, now, 2, False).document()
+    probed = followed.version(4).stable
+    assert now <= probed <= time.time()
+    assert followed.document() == registry_model.probe(state, created, probed, 2, False).document()
 
 
 def test_versions_jumped_over(fresh_tenant, make_provider, started):
