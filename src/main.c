@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the command and runs it. */
 #include "cli/command.h"
-#include "cli/session.h"
+#include "provider/session.h"
 
 #include <stdio.h>
 #include <unistd.h>

@@ -5,7 +5,7 @@
 #include <glib.h>
 #include <jansson.h>
 
-#include "cli/session.h"
+#include "provider/session.h"
 
 G_BEGIN_DECLS
 

@@ -3,7 +3,7 @@
 #include "cli/benchmark-load.h"
 
 #include "base/error.h"
-#include "cli/session.h"
+#include "provider/session.h"
 
 #include <glib/gi18n.h>
 

@@ -4,9 +4,9 @@
 
 #include "base/canonical-json.h"
 #include "base/names.h"
-#include "cli/scope.h"
 #include "config/field.h"
 #include "config/value.h"
+#include "provider/scope.h"
 
 #include <glib/gi18n.h>
 

@@ -7,11 +7,11 @@
 #include "base/error.h"
 #include "base/names.h"
 #include "cli/policy.h"
-#include "cli/scope.h"
 #include "config-build.h"
 #include "config/field.h"
 #include "config/yaml-text.h"
 #include "init-files.h"
+#include "provider/scope.h"
 
 #include <glib/gi18n.h>
 

@@ -5,10 +5,10 @@
 #include "base/error.h"
 #include "base/names.h"
 #include "base/process.h"
-#include "cli/scope.h"
-#include "cli/session.h"
 #include "cli/state-owner.h"
 #include "health/metadata-read.h"
+#include "provider/scope.h"
+#include "provider/session.h"
 
 #include <glib/gi18n.h>
 

@@ -7,11 +7,6 @@
 #include "base/metric.h"
 #include "base/names.h"
 #include "base/process.h"
-#include "cli/endpoints.h"
-#include "cli/handover.h"
-#include "cli/logging.h"
-#include "cli/reloader.h"
-#include "cli/scope.h"
 #include "config-build.h"
 #include "health/prober.h"
 #include "kms/grpc-server.h"
@@ -20,6 +15,11 @@
 #include "observe/log-sink.h"
 #include "observe/notify.h"
 #include "openbao/nss.h"
+#include "provider/endpoints.h"
+#include "provider/handover.h"
+#include "provider/logging.h"
+#include "provider/reloader.h"
+#include "provider/scope.h"
 #include "registry/store.h"
 
 #include <glib-unix.h>
@@ -284,7 +284,7 @@ open_way (Serve *serve, GError **error)
 static void
 make_reloader (Serve *serve, const ObkGlobals *globals, ObkConfig *config)
 {
-  serve->reloader = obk_reloader_new (globals, config,
+  serve->reloader = obk_reloader_new (obk_config_path (globals->config_path), &globals->flags, config,
                                       &(ObkReloaderParts){
                                           .poller = serve->poller,
                                           .handover = serve->handover,

@@ -2,7 +2,7 @@
 #include "cli/policy.h"
 
 #include "base/error.h"
-#include "cli/scope.h"
+#include "provider/scope.h"
 
 #include <string.h>
 

@@ -8,9 +8,9 @@
 #include "base/poller.h"
 #include "cli/doctor/check.h"
 #include "cli/ids.h"
-#include "cli/session.h"
 #include "config/config.h"
 #include "openbao/endpoint.h"
+#include "provider/session.h"
 #include "registry/store.h"
 
 G_BEGIN_DECLS

@@ -8,8 +8,8 @@
 #include "base/safe-file.h"
 #include "cli/doctor/advice.h"
 #include "cli/registry-command.h"
-#include "cli/scope.h"
 #include "openbao/jwt.h"
+#include "provider/scope.h"
 
 #include <glib/gi18n.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The two addresses where the running provider tells of itself, and their change at a reload. */
-#include "cli/endpoints.h"
+#include "provider/endpoints.h"
 
 #include <string.h>
 

@@ -4,11 +4,11 @@
 
 #include <glib.h>
 
-#include "cli/command.h"
-#include "cli/endpoints.h"
-#include "cli/handover.h"
+#include "config/config.h"
 #include "kms/grpc-server.h"
 #include "kms/listener.h"
+#include "provider/endpoints.h"
+#include "provider/handover.h"
 
 G_BEGIN_DECLS
 
@@ -34,8 +34,9 @@ typedef struct
   gpointer user_data;
 } ObkReloaderParts;
 
-/* @config: (transfer full): what was made of @globals, and what @parts go by. Borrows @globals. */
-ObkReloader *obk_reloader_new (const ObkGlobals *globals, ObkConfig *config, const ObkReloaderParts *parts);
+/* @config: (transfer full): what was made of @path and @flags, and what @parts go by. Borrows both. */
+ObkReloader *obk_reloader_new (const char *path, const ObkConfigFlags *flags, ObkConfig *config,
+                               const ObkReloaderParts *parts);
 void obk_reloader_free (ObkReloader *reloader);
 
 /**

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The way to OpenBao as the configuration has it, from the tunnel up to Transit: for all commands that ask OpenBao. */
-#include "cli/session.h"
+#include "provider/session.h"
 
 #include "base/clock.h"
 #include "base/error.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the running provider tells of itself: the pages /metrics, /live and /ready. */
-#include "cli/vitals.h"
+#include "provider/vitals.h"
 
 #include "base/canonical-json.h"
 #include "base/names.h"

@@ -4,8 +4,8 @@
 
 #include <glib.h>
 
-#include "cli/session.h"
 #include "health/prober.h"
+#include "provider/session.h"
 
 G_BEGIN_DECLS
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The log as the configuration has it. */
-#include "cli/logging.h"
+#include "provider/logging.h"
 
 #include "observe/log-sink.h"
 

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SIGHUP: the configuration read again, and put in force as a whole or not at all. */
-#include "cli/reloader.h"
+#include "provider/reloader.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/names.h"
-#include "cli/logging.h"
-#include "cli/scope.h"
 #include "config/change.h"
 #include "observe/notify.h"
 #include "openbao/pin.h"
+#include "provider/logging.h"
+#include "provider/scope.h"
 
 struct _ObkReloader
 {
-  const ObkGlobals *globals;
+  const char *path;
+  const ObkConfigFlags *flags;
   ObkReloaderParts parts;
   ObkConfig *config;   /* in force, but for what waits for a new way to OpenBao to be proved */
   ObkConfig *fallback; /* (nullable): while it waits: the last one that was in force as a whole */
@@ -111,13 +112,12 @@ log_success (const GPtrArray *changes, gboolean waits)
 static gboolean
 read_file (ObkReloader *reloader, Draft *draft, GError **error)
 {
-  const char *path = obk_config_path (reloader->globals->config_path);
   g_autoptr (GPtrArray) problems = NULL;
 
-  draft->config = obk_config_load (path, &reloader->globals->flags, &problems, error);
+  draft->config = obk_config_load (reloader->path, reloader->flags, &problems, error);
   if (draft->config != NULL)
     return TRUE;
-  log_problems (problems, path);
+  log_problems (problems, reloader->path);
   return FALSE;
 }
 
@@ -334,14 +334,15 @@ logged_in (gpointer user_data)
 /* Life */
 
 ObkReloader *
-obk_reloader_new (const ObkGlobals *globals, ObkConfig *config, const ObkReloaderParts *parts)
+obk_reloader_new (const char *path, const ObkConfigFlags *flags, ObkConfig *config, const ObkReloaderParts *parts)
 {
   ObkReloader *reloader = NULL;
 
-  g_return_val_if_fail (globals != NULL && config != NULL && parts != NULL, NULL);
+  g_return_val_if_fail (path != NULL && flags != NULL && config != NULL && parts != NULL, NULL);
 
   reloader = g_new0 (ObkReloader, 1);
-  reloader->globals = globals;
+  reloader->path = path;
+  reloader->flags = flags;
   reloader->config = config;
   reloader->parts = *parts;
   obk_handover_tune (parts->handover, config);

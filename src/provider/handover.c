@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The session in use, and the one that is to follow it: it must prove itself first, and no call is dropped. */
-#include "cli/handover.h"
+#include "provider/handover.h"
 
 #include "base/clock.h"
 #include "base/error.h"

@@ -4,7 +4,7 @@
 
 #include <glib.h>
 
-#include "cli/vitals.h"
+#include "provider/vitals.h"
 
 G_BEGIN_DECLS
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the configuration to the values that the registry goes by. */
-#include "cli/scope.h"
+#include "provider/scope.h"
 
 ObkScope *
 obk_scope_from_config (const ObkConfig *config)

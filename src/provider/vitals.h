@@ -4,11 +4,11 @@
 
 #include <glib.h>
 
-#include "cli/session.h"
 #include "config/config.h"
 #include "health/prober.h"
 #include "kms/service.h"
 #include "observe/web.h"
+#include "provider/session.h"
 
 G_BEGIN_DECLS
 
