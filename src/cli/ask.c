@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/names.h"
+#include "health/metadata-read.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ typedef struct
   GMainLoop *loop;
   GError *error;
   ObkKeyMetadata *metadata;
+  const char *reason;
   gboolean disable_upsert;
   char *ciphertext;
   ObkSecret *plaintext;
@@ -117,6 +119,27 @@ obk_ask_key (ObkSession *session, GError **error)
 
   obk_transit_read_key (obk_session_transit (session), OBK_NO_DEADLINE, got_key, &answer);
   return wait_for (&answer, error) ? g_steal_pointer (&answer.metadata) : NULL;
+}
+
+static void
+got_metadata (const ObkKeyMetadata *metadata, const char *reason, const GError *error, gpointer user_data)
+{
+  Answer *answer = user_data;
+
+  answer->reason = reason;
+  got_key (metadata, error, answer);
+}
+
+ObkKeyMetadata *
+obk_ask_metadata (ObkSession *session, const char **reason, GError **error)
+{
+  g_auto (Answer) answer = { .loop = g_main_loop_new (NULL, FALSE) };
+  gboolean passed = FALSE;
+
+  obk_metadata_read_start (obk_session_transit (session), got_metadata, &answer);
+  passed = wait_for (&answer, error);
+  *reason = answer.reason;
+  return passed ? g_steal_pointer (&answer.metadata) : NULL;
 }
 
 static void

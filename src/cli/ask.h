@@ -14,6 +14,15 @@ G_BEGIN_DECLS
 
 gboolean obk_ask_login (ObkSession *session, gint64 timeout_us, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 ObkKeyMetadata *obk_ask_key (ObkSession *session, GError **error);
+
+/**
+ * obk_ask_metadata:
+ * @reason: (out): static: of ObkMetadataReadDone
+ *
+ * All that a metadata probe reads.
+ */
+ObkKeyMetadata *obk_ask_metadata (ObkSession *session, const char **reason, GError **error);
+
 gboolean obk_ask_upsert (ObkSession *session, gboolean *disable_upsert, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 ObkSecret *obk_ask_decrypt (ObkSession *session, const char *ciphertext, const char *associated_data_base64,
                             GError **error);

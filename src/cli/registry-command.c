@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/names.h"
 #include "base/process.h"
+#include "cli/ask.h"
 #include "cli/state-owner.h"
 #include "health/metadata-read.h"
 #include "provider/scope.h"
@@ -17,7 +18,6 @@
 
 #define LABEL_WIDTH 22
 #define INSTANCE_SUFFIX ".yaml"
-#define DEADLINE_SLACK_US G_USEC_PER_SEC           /* for what the bounds of login and reads leave out */
 #define LAST_TIME G_GINT64_CONSTANT (253402300799) /* the end of the year 9999, after which RFC 3339 has no form */
 
 /* An error's own text says what went wrong; records are for those who ask for them by --log-level. */
@@ -135,98 +135,25 @@ obk_registry_command_confirm (const char *what, const char *expected, const char
 
 /* One read of OpenBao */
 
-typedef struct
-{
-  GMainLoop *loop;
-  ObkTransit *transit;
-  ObkAuthWait *wait;
-  ObkMetadataRead *read;
-  ObkKeyMetadata *metadata;
-  const char *reason;
-  GError *error;
-} Reading;
-
-static void
-reading_clear (Reading *reading)
-{
-  if (reading->wait != NULL)
-    obk_auth_wait_cancel (reading->wait);
-  if (reading->read != NULL)
-    obk_metadata_read_cancel (reading->read);
-  g_clear_pointer (&reading->metadata, obk_key_metadata_free);
-  g_clear_error (&reading->error);
-  g_clear_pointer (&reading->loop, g_main_loop_unref);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Reading, reading_clear)
-
-static void
-metadata_read (const ObkKeyMetadata *metadata, const char *reason, const GError *error, gpointer user_data)
-{
-  Reading *reading = user_data;
-
-  reading->read = NULL;
-  reading->reason = reason;
-  if (error != NULL)
-    reading->error = g_error_copy (error);
-  else
-    reading->metadata = obk_key_metadata_copy (metadata);
-  g_main_loop_quit (reading->loop);
-}
-
-static void
-logged_in (ObkSecret *token, const GError *error, gpointer user_data)
-{
-  Reading *reading = user_data;
-
-  reading->wait = NULL;
-  if (error == NULL)
-    {
-      reading->read = obk_metadata_read_start (reading->transit, metadata_read, reading);
-      return;
-    }
-  reading->reason = obk_metadata_read_reason (error, OBK_REASON_METADATA_READ_FAILED);
-  reading->error = g_error_copy (error);
-  g_main_loop_quit (reading->loop);
-}
-
-static gboolean
-timed_out (gpointer user_data)
-{
-  Reading *reading = user_data;
-
-  reading->reason = OBK_REASON_METADATA_READ_FAILED;
-  g_set_error (&reading->error, OBK_ERROR, OBK_ERROR_TIMEOUT, "OpenBao did not answer in time");
-  g_main_loop_quit (reading->loop);
-  return G_SOURCE_CONTINUE;
-}
-
 ObkKeyMetadata *
 obk_registry_command_read_metadata (const ObkRegistryCommand *command, const char **reason, GError **error)
 {
   const ObkConfig *config = command->config;
-  gint64 patience_us = config->auth.login_timeout_us + config->openbao.timeout_us + DEADLINE_SLACK_US;
   g_autoptr (ObkPoller) poller = obk_poller_new (NULL, error);
   g_autoptr (ObkSession) session = poller != NULL ? obk_session_new (config, poller, error) : NULL;
-  g_auto (Reading) reading = { 0 };
-  guint timer = 0;
+  g_autoptr (GError) cause = NULL;
+  const char *found = OBK_REASON_METADATA_READ_FAILED;
+  ObkKeyMetadata *metadata = NULL;
 
+  if (session != NULL && obk_ask_login (session, config->auth.login_timeout_us, &cause))
+    metadata = obk_ask_metadata (session, &found, &cause);
+  else if (session != NULL)
+    found = obk_metadata_read_reason (cause, found);
+  if (cause != NULL)
+    g_propagate_prefixed_error (error, g_steal_pointer (&cause), "cannot read the key's metadata: ");
   if (reason != NULL)
-    *reason = OBK_REASON_METADATA_READ_FAILED;
-  if (session == NULL)
-    return NULL;
-  reading.loop = g_main_loop_new (NULL, FALSE);
-  reading.transit = obk_session_transit (session);
-  timer = g_timeout_add ((guint)MIN (patience_us / 1000, G_MAXINT), timed_out, &reading);
-  obk_auth_start (obk_session_auth (session));
-  reading.wait = obk_auth_acquire (obk_session_auth (session), logged_in, &reading);
-  g_main_loop_run (reading.loop);
-  g_source_remove (timer);
-  if (reason != NULL)
-    *reason = reading.reason;
-  if (reading.error != NULL)
-    g_propagate_prefixed_error (error, g_steal_pointer (&reading.error), "cannot read the key's metadata: ");
-  return g_steal_pointer (&reading.metadata);
+    *reason = found;
+  return metadata;
 }
 
 ObkExit
