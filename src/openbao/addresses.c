@@ -152,6 +152,16 @@ obk_addresses_answered (ObkAddresses *addresses, const ObkAddressTry *choice)
 }
 
 void
+obk_addresses_learn (ObkAddresses *addresses, const ObkAddresses *others, gint64 now_us)
+{
+  g_return_if_fail (addresses->n == others->n);
+
+  for (guint i = 0; i < addresses->n; i++)
+    if (addresses->all[i].due_us <= now_us || addresses->all[i].due_us < others->all[i].due_us)
+      addresses->all[i].due_us = others->all[i].due_us;
+}
+
+void
 obk_addresses_failed (ObkAddresses *addresses, const ObkAddressTry *choice, gint64 now_us, double random)
 {
   Address *address = &addresses->all[choice->index];

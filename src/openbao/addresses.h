@@ -56,6 +56,10 @@ void obk_addresses_answered (ObkAddresses *addresses, const ObkAddressTry *choic
  */
 void obk_addresses_failed (ObkAddresses *addresses, const ObkAddressTry *choice, gint64 now_us, double random);
 
+/* Takes over what @others know of the same addresses: which of them are out. What is out here only stays so until it is
+ * due. */
+void obk_addresses_learn (ObkAddresses *addresses, const ObkAddresses *others, gint64 now_us);
+
 /* Nothing was learnt: cancelled, or given up before OpenBao had its time. */
 void obk_addresses_abandoned (ObkAddresses *addresses, const ObkAddressTry *choice);
 

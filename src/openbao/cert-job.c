@@ -21,8 +21,7 @@ struct _ObkCertWay
   char *mount_path;
   char *ca_cert_file;
   gboolean fips;
-  GStrv addresses;
-  char *tls_server_name;
+  ObkAddresses *addresses;
   char *namespace;
   ObkClientOptions client; /* the main loop's: see the job's */
   ObkSecret *body;         /* of the login */
@@ -80,8 +79,7 @@ way_unref (ObkCertWay *way)
     return;
   obk_cert_signer_free (way->signer);
   g_clear_pointer (&way->body, obk_secret_unref);
-  g_strfreev (way->addresses);
-  g_free (way->tls_server_name);
+  obk_addresses_free (way->addresses);
   g_free (way->namespace);
   g_free (way->ca_cert_file);
   g_free (way->mount_path);
@@ -98,11 +96,8 @@ obk_cert_way_new (const ObkCertLoginOptions *options, GError **error)
   way->ca_cert_file = g_strdup (options->ca_cert_file);
   way->fips = options->fips;
   way->client = options->client;
-  way->addresses = g_strdupv ((char **)options->client.addresses);
-  way->tls_server_name = g_strdup (options->client.tls_server_name);
+  way->addresses = options->client.addresses;
   way->namespace = g_strdup (options->client.namespace);
-  way->client.addresses = (const char *const *)way->addresses;
-  way->client.tls_server_name = way->tls_server_name;
   way->client.namespace = way->namespace;
   way->body = make_body (options->name, error);
   way->signer = way->body != NULL ? obk_cert_signer_new (&options->signer, error) : NULL;
@@ -128,6 +123,12 @@ const char *
 obk_cert_way_pin_path (const ObkCertWay *way)
 {
   return obk_cert_signer_pin_path (way->signer);
+}
+
+void
+obk_cert_way_learn (ObkCertWay *way, const ObkAddresses *known)
+{
+  obk_addresses_learn (way->addresses, known, obk_clock_boot_us ());
 }
 
 void
@@ -288,9 +289,10 @@ ask_openbao (ObkCertJob *job)
       http = obk_http_new (poller, tunnel, &job->error);
     }
   if (http != NULL)
-    client = obk_client_new (poller, http, &job->client, &job->error);
-  if (client != NULL)
-    converse (job, client);
+    {
+      client = obk_client_new (poller, http, &job->client);
+      converse (job, client);
+    }
 }
 
 static void

@@ -6,8 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* What a thread needs to know: immutable, but for the signer, which one thread at a time uses, and what tuning changes,
- * of which each job has a copy. */
+/* What a thread needs to know: immutable, but for signer and addresses, which one thread at a time uses, and what
+ * tuning changes, of which each job has a copy. */
 typedef struct _ObkCertWay ObkCertWay;
 
 ObkCertWay *obk_cert_way_new (const ObkCertLoginOptions *options, GError **error);
@@ -18,6 +18,9 @@ void obk_cert_way_release (ObkCertWay *way);
 /* Returns: (transfer none) (nullable) */
 const char *obk_cert_way_certificate_path (const ObkCertWay *way);
 const char *obk_cert_way_pin_path (const ObkCertWay *way);
+
+/* As obk_addresses_learn(). No job may be under way. */
+void obk_cert_way_learn (ObkCertWay *way, const ObkAddresses *known);
 
 /* As obk_client_tune(), for the jobs to come. On the main loop. */
 void obk_cert_way_tune (ObkCertWay *way, gint64 timeout_us, gboolean log_request_ids);

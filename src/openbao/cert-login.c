@@ -14,6 +14,7 @@ typedef struct
   ObkCredential base;
   ObkPoller *poller;
   ObkCertWay *way;
+  const ObkAddresses *known;
   gint64 expires_unix; /* of the certificates as last seen; 0 when unknown */
   char *certificate_path;
   ObkFileWatch *watches[3]; /* %NULL where there is no file */
@@ -48,6 +49,7 @@ begin (CertLogin *login)
 {
   g_autoptr (GError) error = NULL;
 
+  obk_cert_way_learn (login->way, login->known);
   login->running = obk_cert_job_start (login->way, obk_poller_context (login->poller), login->token,
                                        login->increment_us, login->deadline_us, job_ended, login, &error);
   login->begun = login->running != NULL;
@@ -216,10 +218,13 @@ obk_cert_login_new (ObkPoller *poller, const ObkCertLoginOptions *options, GErro
 
   g_return_val_if_fail (poller != NULL && options != NULL, NULL);
 
-  ca_cert_path = obk_credential_path (options->ca_cert_file, error);
-  way = ca_cert_path != NULL ? obk_cert_way_new (options, error) : NULL;
-  if (way == NULL)
-    return NULL;
+  way = obk_cert_way_new (options, error);
+  ca_cert_path = way != NULL ? obk_credential_path (options->ca_cert_file, error) : NULL;
+  if (ca_cert_path == NULL)
+    {
+      g_clear_pointer (&way, obk_cert_way_release);
+      return NULL;
+    }
   login = g_new0 (CertLogin, 1);
   login->base = (ObkCredential){
     .operation = OBK_OPERATION_CERT_LOGIN,
@@ -232,6 +237,7 @@ obk_cert_login_new (ObkPoller *poller, const ObkCertLoginOptions *options, GErro
   };
   login->poller = poller;
   login->way = way;
+  login->known = options->known;
   login->timer.expired = expired;
   login->certificate_path = g_strdup (obk_cert_way_certificate_path (way));
   watch_files (login, ca_cert_path);

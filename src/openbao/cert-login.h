@@ -3,20 +3,22 @@
 #pragma once
 
 #include "base/poller.h"
+#include "openbao/addresses.h"
 #include "openbao/cert-signer.h"
 #include "openbao/client.h"
 #include "openbao/credential.h"
 
 G_BEGIN_DECLS
 
-/* Copied. */
+/* Copied, but for what is said to be taken or borrowed. */
 typedef struct
 {
   const char *mount_path;   /* of the auth method */
   const char *name;         /* the role; "" lets OpenBao choose by the certificate */
   const char *ca_cert_file; /* as for obk_tunnel_new() */
   gboolean fips;
-  ObkClientOptions client; /* where to */
+  ObkClientOptions client;   /* its addresses are taken (transfer full), whatever comes of it */
+  const ObkAddresses *known; /* the same ones, as others have found them: looked at before each login; borrowed */
   ObkCertSignerOptions signer;
 } ObkCertLoginOptions;
 

@@ -382,19 +382,32 @@ start_trial (ObkCall *call, const ObkAddressTry *where)
   trial->transfer = send_to (call, where, where->started_us + call->client->timeout_us, tried, trial);
 }
 
+/* OpenBao would keep the tokens of both logins. So logins and renewals leave it to other requests to try an address:
+ * also because what a certificate's key takes to sign is no fault of the address. */
+static gboolean
+may_copy (const ObkCall *call)
+{
+  return !call->anonymous && !call->own_token;
+}
+
 /* Where the call goes next. Who would be the one to find out whether an address is back sends a copy there and goes
- * itself to one that is in use, when there is one; a login does not, for OpenBao would keep both tokens. */
+ * itself to one that is in use, when there is one. */
 static void
 choose_address (ObkCall *call, gint64 now_us)
 {
   ObkAddresses *addresses = call->client->addresses;
-  gboolean may_spare = !call->anonymous && obk_addresses_any_healthy (addresses, call->tried);
+  gboolean may_spare = obk_addresses_any_healthy (addresses, call->tried);
+  guint32 spared = 0;
 
   obk_addresses_choose (addresses, call->tried, now_us, &call->attempt);
   while (call->attempt.trial && may_spare)
     {
-      start_trial (call, &call->attempt);
-      obk_addresses_choose (addresses, call->tried, now_us, &call->attempt);
+      if (may_copy (call))
+        start_trial (call, &call->attempt);
+      else
+        obk_addresses_abandoned (addresses, &call->attempt);
+      spared |= 1U << call->attempt.index;
+      obk_addresses_choose (addresses, call->tried | spared, now_us, &call->attempt);
     }
   call->tried |= 1U << call->attempt.index;
 }
@@ -406,7 +419,7 @@ doubt_address (ObkCall *call, gint64 now_us)
   ObkAddresses *addresses = call->client->addresses;
   ObkAddressTry where = { .index = 0 };
 
-  if (!call->anonymous && obk_addresses_count (addresses) > 1
+  if (may_copy (call) && obk_addresses_count (addresses) > 1
       && obk_addresses_doubt (addresses, call->attempt.index, now_us, &where))
     start_trial (call, &where);
 }
@@ -517,21 +530,17 @@ obk_call_set_correlation (ObkCall *call, ObkCorrelation *correlation, const char
 /* --- life --- */
 
 ObkClient *
-obk_client_new (ObkPoller *poller, ObkHttp *http, const ObkClientOptions *options, GError **error)
+obk_client_new (ObkPoller *poller, ObkHttp *http, const ObkClientOptions *options)
 {
-  ObkAddresses *addresses = NULL;
   ObkClient *client = NULL;
 
   g_return_val_if_fail (poller != NULL && http != NULL && options != NULL, NULL);
-  g_return_val_if_fail (options->timeout_us > 0, NULL);
+  g_return_val_if_fail (options->addresses != NULL && options->timeout_us > 0, NULL);
 
-  addresses = obk_addresses_new (options->addresses, options->tls_server_name, error);
-  if (addresses == NULL)
-    return NULL;
   client = g_new0 (ObkClient, 1);
   client->poller = poller;
   client->http = http;
-  client->addresses = addresses;
+  client->addresses = options->addresses;
   client->namespace = g_strdup (options->namespace);
   client->timeout_us = options->timeout_us;
   client->log_request_ids = options->log_request_ids;
@@ -549,11 +558,13 @@ obk_client_free (ObkClient *client)
     obk_call_cancel (client->calls.head->data);
   for (GList *link = client->trials.head, *next = NULL; link != NULL; link = next)
     {
+      Trial *trial = link->data;
+
       next = link->next;
-      obk_http_cancel (((Trial *)link->data)->transfer);
-      trial_free (link->data);
+      obk_http_cancel (trial->transfer);
+      obk_addresses_abandoned (client->addresses, &trial->where);
+      trial_free (trial);
     }
-  obk_addresses_free (client->addresses);
   g_free (client->namespace);
   g_free (client);
 }
@@ -579,16 +590,4 @@ gboolean
 obk_client_is_idle (const ObkClient *client)
 {
   return client->calls.head == NULL;
-}
-
-guint
-obk_client_n_addresses (const ObkClient *client)
-{
-  return obk_addresses_count (client->addresses);
-}
-
-gboolean
-obk_client_address_healthy (const ObkClient *client, guint index)
-{
-  return obk_addresses_healthy (client->addresses, index);
 }

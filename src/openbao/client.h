@@ -14,26 +14,25 @@ G_BEGIN_DECLS
 /**
  * ObkClient:
  *
- * Owns the addresses and their health, and the credential that every call needs (auth.h). Of one main context.
+ * Chooses among the addresses, and judges them; needs a token for every call (auth.h). Of one main context.
  */
 typedef struct _ObkClient ObkClient;
 
 /* One call under way; valid until its callback has run or it is cancelled. */
 typedef struct _ObkCall ObkCall;
 
+struct _ObkAddresses;
 struct _ObkAuth;
 
 typedef struct
 {
-  const char *const *addresses; /* %NULL-ended, in order of preference */
-  const char *tls_server_name;
-  const char *namespace; /* "" for none */
-  gint64 timeout_us;     /* one attempt at one address; not a login's, which has a time of its own */
+  struct _ObkAddresses *addresses; /* borrowed; outlive the client */
+  const char *namespace;           /* "" for none */
+  gint64 timeout_us;               /* one attempt at one address; not a login's, which has a time of its own */
   gboolean log_request_ids;
 } ObkClientOptions;
 
-/* @error: OBK_ERROR_CONFIG_INVALID */
-ObkClient *obk_client_new (ObkPoller *poller, ObkHttp *http, const ObkClientOptions *options, GError **error);
+ObkClient *obk_client_new (ObkPoller *poller, ObkHttp *http, const ObkClientOptions *options);
 void obk_client_free (ObkClient *client); /* cancels what is under way; not from within a callback */
 
 /* The source of tokens; without one only calls with @anonymous or @token are possible. Borrowed; no call may be
@@ -72,10 +71,6 @@ void obk_call_cancel (ObkCall *call);
 
 /* Its records tell which request of the API server it is for; @uid_hash is copied. */
 void obk_call_set_correlation (ObkCall *call, ObkCorrelation *correlation, const char *uid_hash);
-
-/* Returns: whether address @index is in use; there are obk_client_n_addresses(). For metrics */
-guint obk_client_n_addresses (const ObkClient *client);
-gboolean obk_client_address_healthy (const ObkClient *client, guint index);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkClient, obk_client_free)
 

@@ -16,6 +16,7 @@ struct _ObkSession
   ObkPoller *poller;
   ObkTunnel *tunnel;
   ObkHttp *http;
+  ObkAddresses *addresses;
   ObkClient *client;
   ObkAuth *auth;
   ObkTransit *transit;
@@ -31,25 +32,24 @@ obk_session_wants_fips (const ObkConfig *config)
   return g_file_get_contents ("/proc/sys/crypto/fips_enabled", &flag, NULL, NULL) && *flag == '1';
 }
 
-/* Returns: (transfer container): what is in it is the configuration's */
-static GPtrArray *
-list_addresses (const ObkConfig *config)
+static ObkAddresses *
+make_addresses (const ObkConfig *config, GError **error)
 {
-  GPtrArray *addresses = g_ptr_array_new ();
+  g_autoptr (GPtrArray) urls = g_ptr_array_new (); /* what is in it is the configuration's */
 
-  g_ptr_array_add (addresses, config->openbao.address);
+  g_ptr_array_add (urls, config->openbao.address);
   for (char **more = config->openbao.additional_addresses; *more != NULL; more++)
-    g_ptr_array_add (addresses, *more);
-  g_ptr_array_add (addresses, NULL);
-  return addresses;
+    g_ptr_array_add (urls, *more);
+  g_ptr_array_add (urls, NULL);
+  return obk_addresses_new ((const char *const *)urls->pdata, config->openbao.tls_server_name, error);
 }
 
+/* @addresses: (transfer none) */
 static ObkClientOptions
-client_options (const ObkConfig *config, const GPtrArray *addresses, gint64 timeout_us)
+client_options (const ObkConfig *config, ObkAddresses *addresses, gint64 timeout_us)
 {
   return (ObkClientOptions){
-    .addresses = (const char *const *)addresses->pdata,
-    .tls_server_name = config->openbao.tls_server_name,
+    .addresses = addresses,
     .namespace = config->openbao.namespace,
     .timeout_us = timeout_us,
     .log_request_ids = config->logging.openbao_request_ids,
@@ -57,29 +57,29 @@ client_options (const ObkConfig *config, const GPtrArray *addresses, gint64 time
 }
 
 static ObkClient *
-make_client (ObkSession *session, const ObkConfig *config, GError **error)
+make_client (ObkSession *session, const ObkConfig *config)
 {
-  g_autoptr (GPtrArray) addresses = list_addresses (config);
-  const ObkClientOptions options = client_options (config, addresses, config->openbao.timeout_us);
+  const ObkClientOptions options = client_options (config, session->addresses, config->openbao.timeout_us);
 
-  return obk_client_new (session->poller, session->http, &options, error);
+  return obk_client_new (session->poller, session->http, &options);
 }
 
 static ObkCredential *
 make_cert_login (ObkSession *session, const ObkConfig *config, GError **error)
 {
-  g_autoptr (GPtrArray) addresses = list_addresses (config);
+  ObkAddresses *own = make_addresses (config, error);
   const ObkCertLoginOptions options = {
     .mount_path = config->auth.cert.mount_path,
     .name = config->auth.cert.name,
     .ca_cert_file = config->openbao.ca_cert_file,
     .fips = obk_session_wants_fips (config),
     /* A renewal, too, has the time that the token takes to sign. */
-    .client = client_options (config, addresses, config->auth.login_timeout_us),
+    .client = client_options (config, own, config->auth.login_timeout_us),
+    .known = session->addresses,
     .signer = obk_session_cert_signer_options (config),
   };
 
-  return obk_cert_login_new (session->poller, &options, error);
+  return own != NULL ? obk_cert_login_new (session->poller, &options, error) : NULL;
 }
 
 ObkCertSignerOptions
@@ -176,9 +176,10 @@ open_way (ObkSession *session, const ObkConfig *config, GError **error)
   session->http = obk_http_new (session->poller, session->tunnel, error);
   if (session->http == NULL)
     return FALSE;
-  session->client = make_client (session, config, error);
-  if (session->client == NULL)
+  session->addresses = make_addresses (config, error);
+  if (session->addresses == NULL)
     return FALSE;
+  session->client = make_client (session, config);
   credential = make_credential (session, config, error);
   if (credential == NULL)
     return FALSE;
@@ -208,6 +209,7 @@ obk_session_free (ObkSession *session)
   g_clear_pointer (&session->transit, obk_transit_free);
   g_clear_pointer (&session->auth, obk_auth_free);
   g_clear_pointer (&session->client, obk_client_free);
+  g_clear_pointer (&session->addresses, obk_addresses_free);
   g_clear_pointer (&session->http, obk_http_free);
   g_clear_pointer (&session->tunnel, obk_tunnel_free);
   g_free (session);
@@ -244,6 +246,12 @@ ObkClient *
 obk_session_client (ObkSession *session)
 {
   return session->client;
+}
+
+const ObkAddresses *
+obk_session_addresses (const ObkSession *session)
+{
+  return session->addresses;
 }
 
 ObkHttp *

@@ -6,6 +6,7 @@
 
 #include "base/poller.h"
 #include "config/config.h"
+#include "openbao/addresses.h"
 #include "openbao/auth.h"
 #include "openbao/cert-signer.h"
 #include "openbao/jwt-supply.h"
@@ -47,6 +48,7 @@ ObkJwtSupply *obk_session_jwt_supply (const ObkConfig *config, ObkPoller *poller
 ObkAuth *obk_session_auth (ObkSession *session);
 ObkTransit *obk_session_transit (ObkSession *session);
 ObkClient *obk_session_client (ObkSession *session);
+const ObkAddresses *obk_session_addresses (const ObkSession *session);
 
 /* Returns: what a JWT must say; borrows from @config */
 ObkJwtRules obk_session_jwt_rules (const ObkConfig *config);

@@ -22,18 +22,18 @@ tell (ObkMetricsPage *page, ObkMetric metric, double value)
 static void
 tell_way (ObkMetricsPage *page, const ObkVitals *vitals)
 {
-  const ObkClient *client = obk_session_client (vitals->session);
+  const ObkAddresses *addresses = obk_session_addresses (vitals->session);
   guint idle = 0, busy = 0;
 
   obk_http_connections (obk_session_http (vitals->session), &idle, &busy);
   obk_metrics_page_tell (page, OBK_METRIC_OPENBAO_CONNECTIONS, "idle", NULL, idle);
   obk_metrics_page_tell (page, OBK_METRIC_OPENBAO_CONNECTIONS, "busy", NULL, busy);
-  for (guint i = 0; i < obk_client_n_addresses (client); i++)
+  for (guint i = 0; i < obk_addresses_count (addresses); i++)
     {
       g_autofree char *index = g_strdup_printf ("%u", i);
 
       obk_metrics_page_tell (page, OBK_METRIC_OPENBAO_ADDRESS_HEALTHY, index, NULL,
-                             obk_client_address_healthy (client, i) ? 1 : 0);
+                             obk_addresses_healthy (addresses, i) ? 1 : 0);
     }
 }
 

@@ -2,6 +2,7 @@
 """Login with a certificate whose key is in a PKCS#11 token."""
 
 import os
+import socket
 import time
 
 import grpc
@@ -424,6 +425,23 @@ def test_token_vanishes_while_it_signs(make_provider, cert_tenant, authority, to
     refused(provider, "cannot sign with the PKCS#11 token")
     faults.tell()
     provider.wait_healthy(40)
+
+
+def test_a_dead_first_address(make_provider, tenant, authority, token):
+    """It takes a login its share of the time once; what is known of it then is known to the next logins, too."""
+    enable_cert_auth(tenant, authority, mount="cert-dead")
+    certificate = set_up(token, authority)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        provider = make_provider(tenant, **{
+            **cert_overrides("cert-dead", **by_labels(token, certificate)), "auth.loginTimeout": "4s",
+            "openbao.address": f"https://127.0.0.1:{silent.getsockname()[1]}",
+            "openbao.additionalAddresses": [tenant.bao.address], "openbao.timeout": "1s"})
+        provider.start(wait="healthy", environment=token.environment)
+        tenant.request("PUT", "sys/leases/revoke-prefix/auth/cert-dead")
+        provider.client().encrypt(b"text")
+        assert provider.wait_record(LOGIN, status="ok", count=2)[1]["duration_ms"] < 1500
+        assert provider.records(LOGIN)[0]["duration_ms"] > 1500
+        assert not provider.records(LOGIN, status="error")
 
 
 def test_reload_reaches_the_renewals(make_provider, tenant, authority, token):

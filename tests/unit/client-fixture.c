@@ -13,8 +13,6 @@ client_fixture_use (ClientFixture *f, const char *addresses, gint64 timeout_us)
   g_autoptr (GError) error = NULL;
   g_auto (GStrv) urls = g_strsplit (addresses, " ", -1);
   ObkClientOptions options = {
-    .addresses = (const char *const *)urls,
-    .tls_server_name = "localhost",
     .namespace = "team/one",
     .timeout_us = timeout_us,
     .log_request_ids = TRUE,
@@ -29,8 +27,11 @@ client_fixture_use (ClientFixture *f, const char *addresses, gint64 timeout_us)
                                  parts[1] != NULL ? parts[1] : "");
     }
   g_clear_pointer (&f->client, obk_client_free);
-  f->client = obk_client_new (f->poller, f->http, &options, &error);
+  g_clear_pointer (&f->addresses, obk_addresses_free);
+  f->addresses = obk_addresses_new ((const char *const *)urls, "localhost", &error);
   g_assert_no_error (error);
+  options.addresses = f->addresses;
+  f->client = obk_client_new (f->poller, f->http, &options);
   obk_client_set_auth (f->client, f->auth);
 }
 
@@ -54,6 +55,7 @@ void
 client_fixture_tear_down (ClientFixture *f, gconstpointer unused)
 {
   obk_client_free (f->client);
+  obk_addresses_free (f->addresses);
   auth_stand_in_free (f->auth);
   obk_http_free (f->http);
   obk_tunnel_free (f->tunnel);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "auth-stand-in.h"
+#include "openbao/addresses.h"
 #include "openbao/client.h"
 #include "stand-in.h"
 
@@ -15,6 +16,7 @@ typedef struct
   ObkTunnel *tunnel;
   ObkHttp *http;
   ObkAuth *auth;
+  ObkAddresses *addresses;
   ObkClient *client;
 } ClientFixture;
 

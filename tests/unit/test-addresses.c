@@ -181,6 +181,32 @@ test_all_out (void)
   g_assert_true (choice.index == 1 && !choice.trial);
 }
 
+/* A login is kept from what others have found, and keeps what it has found itself. */
+static void
+test_learn (void)
+{
+  g_autoptr (ObkAddresses) addresses = two_addresses ();
+  g_autoptr (ObkAddresses) others = two_addresses ();
+  ObkAddressTry choice;
+
+  take_first_out (others, 10 * S); /* due at 11 s */
+  obk_addresses_learn (addresses, others, 10 * S);
+  g_assert_false (obk_addresses_healthy (addresses, 0));
+  g_assert_cmpuint (choose (addresses, 0, 11 * S - 1).index, ==, 1);
+
+  choice = choose (addresses, 1 << 0, 10 * S);
+  g_assert_cmpuint (choice.index, ==, 1);
+  obk_addresses_failed (addresses, &choice, 10 * S, NO_JITTER);
+  obk_addresses_learn (addresses, others, 11 * S - 1);
+  g_assert_false (obk_addresses_healthy (addresses, 1));
+  g_assert_true (obk_addresses_healthy (others, 1));
+
+  choice = choose (others, 0, 11 * S);
+  obk_addresses_answered (others, &choice);
+  obk_addresses_learn (addresses, others, 11 * S);
+  g_assert_true (obk_addresses_healthy (addresses, 0) && obk_addresses_healthy (addresses, 1));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -192,5 +218,6 @@ main (int argc, char **argv)
   g_test_add_func ("/addresses/jitter", test_jitter);
   g_test_add_func ("/addresses/failures-together-are-one", test_failures_together_are_one);
   g_test_add_func ("/addresses/all-out", test_all_out);
+  g_test_add_func ("/addresses/learn", test_learn);
   return g_test_run ();
 }

@@ -122,7 +122,7 @@ test_healed (ClientFixture *f, gconstpointer data)
   client_fixture_ask (f, "token/new", &result);
   client_result_assert_good (&result);
   g_assert_cmpuint (f->auth->refused, ==, 1);
-  g_assert_true (obk_client_address_healthy (f->client, 0));
+  g_assert_true (obk_addresses_healthy (f->addresses, 0));
 }
 
 static void

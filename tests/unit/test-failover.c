@@ -31,11 +31,11 @@ test_failover (ClientFixture *f, gconstpointer data)
     {
       g_test_message ("%s", broken[i]);
       client_fixture_use (f, broken[i], PATIENCE_US);
-      g_assert_cmpuint (obk_client_n_addresses (f->client), ==, 2);
+      g_assert_cmpuint (obk_addresses_count (f->addresses), ==, 2);
       client_fixture_ask (f, "echo", &result);
       client_result_assert_good (&result);
-      g_assert_false (obk_client_address_healthy (f->client, 0));
-      g_assert_true (obk_client_address_healthy (f->client, 1));
+      g_assert_false (obk_addresses_healthy (f->addresses, 0));
+      g_assert_true (obk_addresses_healthy (f->addresses, 1));
     }
 }
 
@@ -64,7 +64,7 @@ test_no_failover (ClientFixture *f, gconstpointer data)
       client_fixture_use (f, cases[i].addresses, PATIENCE_US);
       client_fixture_ask (f, "x", &result);
       client_result_assert_failed (&result, cases[i].code);
-      g_assert_true (obk_client_address_healthy (f->client, 0));
+      g_assert_true (obk_addresses_healthy (f->addresses, 0));
     }
   g_assert_cmpint (client_fixture_count ("good /echo/second/v1/x"), ==, 0);
 }
@@ -80,7 +80,7 @@ test_lagging (ClientFixture *f, gconstpointer data)
   client_fixture_use (f, LAGS " good", PATIENCE_US);
   client_fixture_ask (f, "echo", &result);
   client_result_assert_good (&result);
-  g_assert_true (obk_client_address_healthy (f->client, 0));
+  g_assert_true (obk_addresses_healthy (f->addresses, 0));
 
   client_fixture_use (f, LAGS "/first " LAGS "/second", PATIENCE_US);
   client_fixture_ask (f, "x", &result);
@@ -175,18 +175,18 @@ test_out_and_back (ClientFixture *f, gconstpointer data)
         }
     }
   g_assert_cmpint (client_fixture_count ("good /" UNTIL_TWO "/back/v1/x"), ==, 2);
-  g_assert_false (obk_client_address_healthy (f->client, 0));
+  g_assert_false (obk_addresses_healthy (f->addresses, 0));
 
   /* out for twice as long, and then it is well */
   run_for (900);
   client_fixture_ask (f, "x", &result);
-  g_assert_true (!obk_client_address_healthy (f->client, 0) || obk_clock_boot_us () - tried_us > 1500 * MS);
+  g_assert_true (!obk_addresses_healthy (f->addresses, 0) || obk_clock_boot_us () - tried_us > 1500 * MS);
   run_for (2500);
   client_fixture_ask (f, "x", &result);
   client_result_assert_good (&result);
-  for (guint i = 0; i < 50 && !obk_client_address_healthy (f->client, 0); i++)
+  for (guint i = 0; i < 50 && !obk_addresses_healthy (f->addresses, 0); i++)
     run_for (100);
-  g_assert_true (obk_client_address_healthy (f->client, 0));
+  g_assert_true (obk_addresses_healthy (f->addresses, 0));
   client_fixture_ask (f, "x", &result);
   g_assert_cmpint (client_fixture_count ("good /" UNTIL_TWO "/back/v1/x"), ==, 4);
 }
@@ -201,7 +201,7 @@ test_all_out (ClientFixture *f, gconstpointer data)
     {
       client_fixture_ask (f, "x", &result);
       client_result_assert_failed (&result, OBK_ERROR_SEALED);
-      g_assert_false (obk_client_address_healthy (f->client, 0) || obk_client_address_healthy (f->client, 1));
+      g_assert_false (obk_addresses_healthy (f->addresses, 0) || obk_addresses_healthy (f->addresses, 1));
     }
   client_fixture_ask (f, "x", &result); /* at once, out or not */
   client_result_assert_good (&result);
@@ -218,7 +218,7 @@ test_only_address_out (ClientFixture *f, gconstpointer data)
   client_result_assert_failed (&result, OBK_ERROR_SEALED);
   client_fixture_ask (f, "x", &result);
   client_result_assert_good (&result);
-  g_assert_true (obk_client_address_healthy (f->client, 0));
+  g_assert_true (obk_addresses_healthy (f->addresses, 0));
 }
 
 /* A client in a hurry says nothing of an address; one that has waited for long does. */
@@ -232,11 +232,11 @@ test_silence_and_health (ClientFixture *f, gconstpointer data)
   client_fixture_send (f, "echo", get_within (800 * MS), &hurried);
   client_result_wait (&hurried);
   client_result_assert_good (&hurried);
-  g_assert_true (obk_client_address_healthy (f->client, 0));
+  g_assert_true (obk_addresses_healthy (f->addresses, 0));
   client_fixture_send (f, "echo", get_within (4000 * MS), &patient);
   client_result_wait (&patient);
   client_result_assert_good (&patient);
-  g_assert_false (obk_client_address_healthy (f->client, 0));
+  g_assert_false (obk_addresses_healthy (f->addresses, 0));
 }
 
 /* No other address is in use, so that the call itself tries one; the next one may then, too. */
@@ -248,11 +248,11 @@ test_cancelled_trial (ClientFixture *f, gconstpointer data)
 
   client_fixture_use (f, "good/say_until/1/503 refused", PATIENCE_US);
   client_fixture_ask (f, "echo", &result);
-  g_assert_false (obk_client_address_healthy (f->client, 0));
+  g_assert_false (obk_addresses_healthy (f->addresses, 0));
   run_for (1300);
   obk_call_cancel (client_fixture_send (f, "echo", get, &trial));
   client_fixture_ask (f, "echo", &result);
-  g_assert_true (obk_client_address_healthy (f->client, 0));
+  g_assert_true (obk_addresses_healthy (f->addresses, 0));
 }
 
 /* Who finds out whether a silent address is back does not wait for it, and neither does anybody else. */
@@ -266,9 +266,9 @@ test_dead_first_address (ClientFixture *f, gconstpointer data)
   client_fixture_use (f, "good/hang/dead good/echo/one good/echo/two good/echo/three", 1000 * MS);
   client_fixture_ask (f, "x", &result);
   client_result_assert_good (&result);
-  g_assert_true (obk_client_address_healthy (f->client, 0)); /* 250 ms of silence say nothing, but a copy waits on */
+  g_assert_true (obk_addresses_healthy (f->addresses, 0)); /* 250 ms of silence say nothing, but a copy waits on */
   run_for (1500);
-  g_assert_false (obk_client_address_healthy (f->client, 0));
+  g_assert_false (obk_addresses_healthy (f->addresses, 0));
   start_us = obk_clock_boot_us ();
   while (obk_clock_boot_us () < start_us + 2 * G_USEC_PER_SEC)
     {
@@ -290,20 +290,45 @@ test_dead_first_address (ClientFixture *f, gconstpointer data)
 
 /* OpenBao would give out a token twice. */
 static void
-test_login_tries_itself (ClientFixture *f, gconstpointer data)
+test_login_leaves_it_to_others (ClientFixture *f, gconstpointer data)
 {
+  g_autoptr (ObkSecret) token = obk_secret_new_copy ("own", 3);
+  const ObkClientRequest requests[] = { { .anonymous = TRUE }, { .token = token } };
   g_auto (ClientResult) result = { .calls = 0 };
 
   client_fixture_use (f, "good/say_until/1/503/of-login good/echo/login", PATIENCE_US);
   client_fixture_ask (f, "x", &result);
-  g_assert_false (obk_client_address_healthy (f->client, 0));
+  g_assert_false (obk_addresses_healthy (f->addresses, 0));
+  run_for (1300);
+  for (guint i = 0; i < G_N_ELEMENTS (requests); i++)
+    {
+      client_result_clear (&result);
+      client_fixture_send (f, "x", requests[i], &result);
+      client_result_wait (&result);
+      client_result_assert_good (&result);
+      g_assert_cmpint (client_fixture_count ("good /echo/login/v1/x"), ==, 2 + (gint)i);
+      g_assert_cmpint (client_fixture_count ("good /say_until/1/503/of-login/v1/x"), ==, 1);
+    }
+  client_fixture_ask (f, "x", &result);
+  for (guint i = 0; i < 50 && !obk_addresses_healthy (f->addresses, 0); i++)
+    run_for (100);
+  g_assert_true (obk_addresses_healthy (f->addresses, 0));
+}
+
+/* Nobody else would. */
+static void
+test_login_tries_what_is_left (ClientFixture *f, gconstpointer data)
+{
+  g_auto (ClientResult) result = { .calls = 0 };
+
+  client_fixture_use (f, "good/say_until/1/503/of-all refused", PATIENCE_US);
+  client_fixture_ask (f, "x", &result);
   run_for (1300);
   client_result_clear (&result);
   client_fixture_send (f, "x", (ObkClientRequest){ .anonymous = TRUE }, &result);
   client_result_wait (&result);
   client_result_assert_good (&result);
-  g_assert_true (obk_client_address_healthy (f->client, 0));
-  g_assert_cmpint (client_fixture_count ("good /echo/login/v1/x"), ==, 1);
+  g_assert_true (obk_addresses_healthy (f->addresses, 0));
 }
 
 /* Time is left for the second address. */
@@ -339,7 +364,8 @@ main (int argc, char **argv)
   ADD ("health/silence", test_silence_and_health);
   ADD ("health/cancelled-trial", test_cancelled_trial);
   ADD ("health/dead-first-address", test_dead_first_address);
-  ADD ("health/login-tries-itself", test_login_tries_itself);
+  ADD ("health/login-leaves-it-to-others", test_login_leaves_it_to_others);
+  ADD ("health/login-tries-what-is-left", test_login_tries_what_is_left);
   ADD ("deadline/is-split", test_deadline_is_split);
   result = g_test_run ();
   stand_in_stop (fixture_server);
