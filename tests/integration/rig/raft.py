@@ -104,9 +104,17 @@ class RaftCluster:
         return leader.transfer("GET", "sys/storage/raft/snapshot", None, {"X-Vault-Token": leader.root_token})
 
     def restore(self, snapshot):
-        """The standbys of OpenBao 2.6 would answer from what they had read before until they are started anew."""
+        """The standbys of OpenBao answer from what they had read before until they are started anew, and one that is
+        started before it has the snapshot reads what was before."""
         leader, standbys = self.leader(), self.standbys()
         leader.transfer("POST", "sys/storage/raft/snapshot-force", snapshot, {"X-Vault-Token": leader.root_token})
+        restored = self._applied(leader)
         for node in standbys:
+            wait_until(lambda: self._applied(node) >= restored, 20, f"node {node.name} has the snapshot")
             node.kill()
             self.bring_back(node)
+
+    @staticmethod
+    def _applied(node):
+        """How far a node has come in the log of all."""
+        return node.read("sys/leader", token="")["raft_applied_index"]
