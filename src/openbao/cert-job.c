@@ -7,12 +7,12 @@
 #include "base/json.h"
 #include "base/names.h"
 #include "openbao/login-call.h"
+#include "openbao/token-thread.h"
 #include "openbao/tunnel.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define THREAD_NAME "auth"
 #define ANSWER_MARGIN_US (100 * 1000) /* before the deadline, so that the true cause comes through */
 
 struct _ObkCertWay
@@ -136,88 +136,6 @@ obk_cert_way_tune (ObkCertWay *way, gint64 timeout_us, gboolean log_request_ids)
 {
   way->client.timeout_us = timeout_us;
   way->client.log_request_ids = log_request_ids;
-}
-
-/* --- threads --- */
-
-/* All of the process. */
-static GMutex mutex;
-static GCond one_ended;
-static guint n_threads;
-static GQueue ended_threads = G_QUEUE_INIT; /* of GThread: to be joined, which takes no time */
-
-/* @thread: (nullable) (transfer full): %NULL when none came to be */
-static void
-thread_ended (GThread *thread)
-{
-  g_mutex_lock (&mutex);
-  n_threads--;
-  if (thread != NULL)
-    g_queue_push_tail (&ended_threads, thread);
-  g_cond_broadcast (&one_ended);
-  g_mutex_unlock (&mutex);
-}
-
-/* With the lock held. */
-static void
-join_ended (void)
-{
-  GThread *thread = NULL;
-
-  while ((thread = g_queue_pop_head (&ended_threads)) != NULL)
-    g_thread_join (thread);
-}
-
-typedef struct
-{
-  GThreadFunc function;
-  gpointer data;
-} Start;
-
-static gpointer
-run_counted (gpointer data)
-{
-  g_autofree Start *start = data;
-
-  start->function (start->data);
-  thread_ended (g_thread_self ());
-  return NULL;
-}
-
-static gboolean
-start_thread (GThreadFunc function, gpointer data, GError **error)
-{
-  Start *start = g_new (Start, 1);
-  g_autoptr (GError) cause = NULL;
-  GThread *thread = NULL;
-
-  *start = (Start){ function, data };
-  g_mutex_lock (&mutex);
-  join_ended ();
-  n_threads++;
-  g_mutex_unlock (&mutex);
-  thread = g_thread_try_new (THREAD_NAME, run_counted, start, &cause);
-  if (thread != NULL)
-    return TRUE; /* its reference is now what thread_ended() passes on */
-  thread_ended (NULL);
-  g_free (start);
-  g_set_error (error, OBK_ERROR, OBK_ERROR_UNKNOWN, "no thread for the login: %s", cause->message);
-  return FALSE;
-}
-
-gboolean
-obk_cert_login_wait_for_threads (gint64 patience_us)
-{
-  gint64 end_us = g_get_monotonic_time () + patience_us;
-  gboolean all = FALSE;
-
-  g_mutex_lock (&mutex);
-  while (n_threads > 0 && g_cond_wait_until (&one_ended, &mutex, end_us))
-    ;
-  all = n_threads == 0;
-  join_ended ();
-  g_mutex_unlock (&mutex);
-  return all;
 }
 
 /* --- in the thread --- */
@@ -382,7 +300,7 @@ obk_cert_job_start (ObkCertWay *way, GMainContext *main, ObkSecret *token, gint6
   job->token = token != NULL ? obk_secret_ref (token) : NULL;
   job->increment_us = increment_us;
   job->deadline_us = deadline_us;
-  if (start_thread (run, job, error))
+  if (obk_token_thread_start (run, job, error))
     return job;
   way_unref (way);
   job_free (job);
@@ -392,7 +310,7 @@ obk_cert_job_start (ObkCertWay *way, GMainContext *main, ObkSecret *token, gint6
 void
 obk_cert_way_release (ObkCertWay *way)
 {
-  (void)start_thread (release, way, NULL); /* without a thread it stays: better than a wait */
+  (void)obk_token_thread_start (release, way, NULL); /* without a thread it stays: better than a wait */
 }
 
 void

@@ -33,8 +33,4 @@ typedef struct
  */
 ObkCredential *obk_cert_login_new (ObkPoller *poller, const ObkCertLoginOptions *options, GError **error);
 
-/* At the end of the process. Returns: whether all those threads have ended, @patience_us being the time they get: if
- * not, what exit() does to libraries would happen under their feet. */
-gboolean obk_cert_login_wait_for_threads (gint64 patience_us);
-
 G_END_DECLS

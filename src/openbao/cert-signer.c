@@ -26,7 +26,7 @@ struct _ObkCertSigner
   /* since the token was opened */
   ObkPkcs11Session *session;
   gboolean logged_in;
-  ObkClientChain *chain;
+  GPtrArray *chains; /* of ObkClientChain: the first one is in use, unless it turns out not to be the key's */
   ObkNssKey *key;
   ObkTlsIdentity identity;
   gboolean failed; /* some step did */
@@ -67,7 +67,7 @@ obk_cert_signer_close (ObkCertSigner *signer)
 {
   g_clear_pointer (&signer->key, obk_nss_key_free);
   signer->identity = (ObkTlsIdentity){ .certificate = NULL };
-  g_clear_pointer (&signer->chain, obk_client_chain_free);
+  g_clear_pointer (&signer->chains, g_ptr_array_unref);
   g_clear_pointer (&signer->session, obk_pkcs11_session_free);
   signer->logged_in = FALSE;
   /* Some modules see a token that has come, or come back, only from their start. */
@@ -193,43 +193,62 @@ read_file (const char *path, GError **error)
   return chain;
 }
 
-/* Certificates are for all to see in most tokens, and behind the PIN in some. */
-static ObkClientChain *
+/* Certificates are for all to see in most tokens; but which of them are the key's, the key says, which is behind the
+ * PIN. Returns: (transfer full) (nullable): as obk_client_chain_choose() */
+static GPtrArray *
 read_token (ObkCertSigner *signer, GError **error)
 {
   g_autoptr (GPtrArray) certificates = NULL;
-  ObkClientChain *chain = NULL;
+  GPtrArray *chains = NULL;
+  guint n_own = 0;
 
-  if (!obk_cert_signer_open_token (signer, error))
+  if (!obk_cert_signer_open_token (signer, error) || !log_in (signer, error)
+      || !obk_pkcs11_session_find_key (signer->session, error))
     return NULL;
-  certificates = obk_pkcs11_session_certificates (signer->session, NULL);
+  certificates = obk_pkcs11_session_certificates (signer->session, &n_own, error);
   if (certificates == NULL)
-    {
-      if (!log_in (signer, error) || !obk_pkcs11_session_find_key (signer->session, error))
-        return NULL;
-      certificates = obk_pkcs11_session_certificates (signer->session, error);
-      if (certificates == NULL)
-        return NULL;
-    }
-  chain = obk_client_chain_new_der (certificates, error);
-  if (chain == NULL)
+    return NULL;
+  chains = obk_client_chain_choose (certificates, n_own, &signer->rules, obk_clock_unix (), error);
+  if (chains == NULL)
     g_prefix_error (error, "%s: ", obk_pkcs11_session_token (signer->session));
-  return chain;
+  return chains;
+}
+
+static GPtrArray *
+read_chains (ObkCertSigner *signer, GError **error)
+{
+  ObkClientChain *chain = NULL;
+  GPtrArray *chains = NULL;
+
+  if (signer->certificate_path == NULL)
+    return read_token (signer, error);
+  chain = read_file (signer->certificate_path, error);
+  if (chain == NULL)
+    return NULL;
+  chains = g_ptr_array_new_with_free_func ((GDestroyNotify)obk_client_chain_free);
+  g_ptr_array_add (chains, chain);
+  return chains;
+}
+
+/* The one that is in use. */
+static ObkClientChain *
+chain_of (const ObkCertSigner *signer)
+{
+  return g_ptr_array_index (signer->chains, 0);
 }
 
 gboolean
 obk_cert_signer_load_chain (ObkCertSigner *signer, GError **error)
 {
-  if (signer->chain != NULL)
+  if (signer->chains != NULL)
     return TRUE;
   signer->expires_unix = 0;
-  signer->chain
-      = signer->certificate_path != NULL ? read_file (signer->certificate_path, error) : read_token (signer, error);
-  if (signer->chain != NULL)
-    signer->expires_unix = obk_client_chain_expires_unix (signer->chain);
-  if (signer->chain != NULL && obk_client_chain_check (signer->chain, &signer->rules, obk_clock_unix (), error))
+  signer->chains = read_chains (signer, error);
+  if (signer->chains != NULL)
+    signer->expires_unix = obk_client_chain_expires_unix (chain_of (signer));
+  if (signer->chains != NULL && obk_client_chain_check (chain_of (signer), &signer->rules, obk_clock_unix (), error))
     return TRUE;
-  g_clear_pointer (&signer->chain, obk_client_chain_free);
+  g_clear_pointer (&signer->chains, g_ptr_array_unref);
   signer->failed = TRUE;
   return FALSE;
 }
@@ -258,13 +277,26 @@ sign (gulong mechanism, gconstpointer parameter, gsize parameter_length, const g
   return ok;
 }
 
+static gboolean
+refuse_key (ObkCertSigner *signer, const char *why, GError **error)
+{
+  return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "the key in the %s " OBK_CERT_SIGNER_SAYS_OTHER_KEY ": %s",
+                     obk_pkcs11_session_token (signer->session), why);
+}
+
+static gboolean
+chain_is_ec (const ObkCertSigner *signer)
+{
+  return SECKEY_GetPublicKeyType (obk_client_chain_public_key (chain_of (signer))) == ecKey;
+}
+
 /* How NSS will want it in TLS: RSASSA-PSS, or its older form for tokens that know no other. */
 static CK_MECHANISM_TYPE
 choose_mechanism (ObkCertSigner *signer, GError **error)
 {
   static const CK_MECHANISM_TYPE of_rsa[] = { CKM_RSA_PKCS_PSS, CKM_RSA_PKCS, CKM_INVALID_MECHANISM };
   static const CK_MECHANISM_TYPE of_ec[] = { CKM_ECDSA, CKM_INVALID_MECHANISM };
-  gboolean is_ec = SECKEY_GetPublicKeyType (obk_client_chain_public_key (signer->chain)) == ecKey;
+  gboolean is_ec = chain_is_ec (signer);
   const CK_MECHANISM_TYPE *mechanism = is_ec ? of_ec : of_rsa;
 
   while (*mechanism != CKM_INVALID_MECHANISM && !obk_pkcs11_session_has_mechanism (signer->session, *mechanism))
@@ -302,34 +334,60 @@ probe (ObkCertSigner *signer, CK_MECHANISM_TYPE mechanism, GError **error)
         *error = g_error_copy (signer->sign_failure);
       return FALSE;
     }
-  return PK11_VerifyWithMechanism (obk_client_chain_public_key (signer->chain), mechanism, parameters, &signature,
+  return PK11_VerifyWithMechanism (obk_client_chain_public_key (chain_of (signer)), mechanism, parameters, &signature,
                                    &hash, NULL)
              == SECSuccess
-         || obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
-                        "the key in the %s " OBK_CERT_SIGNER_SAYS_OTHER_KEY ": its signature does not verify",
-                        obk_pkcs11_session_token (signer->session));
+         || refuse_key (signer, "its signature does not verify", error);
+}
+
+static gboolean
+is_of_key (ObkCertSigner *signer, GError **error)
+{
+  CK_MECHANISM_TYPE mechanism = CKM_INVALID_MECHANISM;
+
+  if (chain_is_ec (signer) != obk_pkcs11_session_key_is_ec (signer->session))
+    return refuse_key (signer, "it is of another kind", error);
+  mechanism = choose_mechanism (signer, error);
+  if (mechanism == CKM_INVALID_MECHANISM)
+    return FALSE;
+  signer->key = obk_nss_key_new (obk_client_chain_public_key (chain_of (signer)), sign, signer, error);
+  if (signer->key == NULL)
+    return FALSE;
+  signer->identity = (ObkTlsIdentity){
+    .certificate = obk_client_chain_certificate (chain_of (signer)),
+    .key = obk_nss_key_private (signer->key),
+    .without_pss = mechanism == CKM_RSA_PKCS,
+  };
+  return probe (signer, mechanism, error);
+}
+
+/* Of the certificates in the token the first one that is the key's; the others go. */
+static gboolean
+find_chain_of_key (ObkCertSigner *signer, GError **error)
+{
+  g_autoptr (GError) first = NULL;
+
+  while (!is_of_key (signer, first == NULL ? &first : NULL))
+    {
+      if (signer->sign_failure != NULL || signer->chains->len == 1)
+        {
+          g_propagate_error (error, g_steal_pointer (&first));
+          return FALSE;
+        }
+      g_clear_pointer (&signer->key, obk_nss_key_free);
+      g_ptr_array_remove_index (signer->chains, 0);
+    }
+  g_ptr_array_set_size (signer->chains, 1);
+  signer->expires_unix = obk_client_chain_expires_unix (chain_of (signer));
+  return TRUE;
 }
 
 static gboolean
 open_key (ObkCertSigner *signer, GError **error)
 {
-  CK_MECHANISM_TYPE mechanism = CKM_INVALID_MECHANISM;
-
-  if (!obk_cert_signer_load_chain (signer, error) || !obk_cert_signer_open_token (signer, error)
-      || !log_in (signer, error) || !obk_pkcs11_session_find_key (signer->session, error))
-    return FALSE;
-  mechanism = choose_mechanism (signer, error);
-  if (mechanism == CKM_INVALID_MECHANISM)
-    return FALSE;
-  signer->key = obk_nss_key_new (obk_client_chain_public_key (signer->chain), sign, signer, error);
-  if (signer->key == NULL)
-    return FALSE;
-  signer->identity = (ObkTlsIdentity){
-    .certificate = obk_client_chain_certificate (signer->chain),
-    .key = obk_nss_key_private (signer->key),
-    .without_pss = mechanism == CKM_RSA_PKCS,
-  };
-  return probe (signer, mechanism, error);
+  return obk_cert_signer_load_chain (signer, error) && obk_cert_signer_open_token (signer, error)
+         && log_in (signer, error) && obk_pkcs11_session_find_key (signer->session, error)
+         && find_chain_of_key (signer, error);
 }
 
 gboolean
@@ -369,7 +427,7 @@ obk_cert_signer_describe_token (const ObkCertSigner *signer)
 char *
 obk_cert_signer_describe_chain (const ObkCertSigner *signer)
 {
-  return signer->chain != NULL ? obk_client_chain_describe (signer->chain) : NULL;
+  return signer->chains != NULL ? obk_client_chain_describe (chain_of (signer)) : NULL;
 }
 
 gint64

@@ -43,7 +43,7 @@ void obk_cert_signer_free (ObkCertSigner *signer);
 /* Module and token (auth.cert.pkcs11). */
 gboolean obk_cert_signer_open_token (ObkCertSigner *signer, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* The certificates: from their file, which needs no token, or from the token (auth.cert.local). */
+/* The certificates: from their file, which needs no token, or from the token, which needs the PIN (auth.cert.local). */
 gboolean obk_cert_signer_load_chain (ObkCertSigner *signer, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* PIN, key, and a signature that the certificate's key verifies (auth.cert.signer). */

@@ -5,12 +5,15 @@
 #include "base/error.h"
 
 #include <secder.h>
+#include <secerr.h>
 #include <secoid.h>
 
 #include <string.h>
 
 #define RSA_MIN_BITS 2048
 #define RSA_MAX_BITS 4096 /* OBK_NSS_SIGNATURE_MAX_BYTES */
+
+#define MAX_CHAIN 8
 
 struct _ObkClientChain
 {
@@ -22,17 +25,75 @@ struct _ObkClientChain
   for (CERTCertListNode *node = CERT_LIST_HEAD ((chain)->certificates); !CERT_LIST_END (node, (chain)->certificates);  \
        node = CERT_LIST_NEXT (node))
 
+/* --- signatures --- */
+
+/* The hash of an RSASSA-PSS signature is among its parameters, and SHA-1 unless they say otherwise (RFC 4055, 3.1). */
+static SECOidTag
+pss_hash (const SECAlgorithmID *algorithm)
+{
+  PLArenaPool *arena = PORT_NewArena (DER_DEFAULT_CHUNKSIZE);
+  SECKEYRSAPSSParams parameters = { .trailerField = { .data = NULL } };
+  SECOidTag tag = SEC_OID_SHA1;
+
+  if (SEC_QuickDERDecodeItem (arena, &parameters, SEC_ASN1_GET (SECKEY_RSAPSSParamsTemplate), &algorithm->parameters)
+          == SECSuccess
+      && parameters.hashAlg != NULL)
+    tag = SECOID_GetAlgorithmTag (parameters.hashAlg);
+  PORT_FreeArena (arena, PR_FALSE);
+  return tag;
+}
+
+static gboolean
+is_weak (const CERTCertificate *certificate)
+{
+  SECOidTag tag = SECOID_GetAlgorithmTag (&certificate->signature);
+
+  switch (tag == SEC_OID_PKCS1_RSA_PSS_SIGNATURE ? pss_hash (&certificate->signature) : tag)
+    {
+    case SEC_OID_MD2:
+    case SEC_OID_MD4:
+    case SEC_OID_MD5:
+    case SEC_OID_SHA1:
+    case SEC_OID_PKCS1_MD2_WITH_RSA_ENCRYPTION:
+    case SEC_OID_PKCS1_MD4_WITH_RSA_ENCRYPTION:
+    case SEC_OID_PKCS1_MD5_WITH_RSA_ENCRYPTION:
+    case SEC_OID_PKCS1_SHA1_WITH_RSA_ENCRYPTION:
+    case SEC_OID_ISO_SHA_WITH_RSA_SIGNATURE:
+    case SEC_OID_ISO_SHA1_WITH_RSA_SIGNATURE:
+    case SEC_OID_ANSIX962_ECDSA_SHA1_SIGNATURE:
+    case SEC_OID_ANSIX9_DSA_SIGNATURE_WITH_SHA1_DIGEST:
+    case SEC_OID_BOGUS_DSA_SIGNATURE_WITH_SHA1_DIGEST:
+      return TRUE;
+    default:
+      return FALSE;
+    }
+}
+
+/* By its name, and its key: an authority that has a new key keeps its name. What NSS does not verify, since it is weak,
+ * is refused for that. */
+static gboolean
+is_issued_by (CERTCertificate *certificate, CERTCertificate *issuer)
+{
+  g_autoptr (SECKEYPublicKey) key = NULL;
+
+  if (!SECITEM_ItemsAreEqual (&certificate->derIssuer, &issuer->derSubject))
+    return FALSE;
+  key = is_weak (certificate) ? NULL : CERT_ExtractPublicKey (issuer);
+  return key == NULL || CERT_VerifySignedDataWithPublicKey (&certificate->signatureWrap, key, NULL) == SECSuccess
+         || PORT_GetError () != SEC_ERROR_BAD_SIGNATURE;
+}
+
 /* --- making one --- */
 
 /* Each must be issued by the next one. */
 static gboolean
 check_order (const ObkClientChain *chain, GError **error)
 {
-  const CERTCertificate *before = NULL;
+  CERTCertificate *before = NULL;
 
   FOREACH (node, chain)
   {
-    if (before != NULL && !SECITEM_ItemsAreEqual (&before->derIssuer, &node->cert->derSubject))
+    if (before != NULL && !is_issued_by (before, node->cert))
       return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
                          "the certificates " OBK_CLIENT_CHAIN_SAYS_NO_CHAIN
                          ": \"%s\" is not issued by \"%s\", which follows it",
@@ -70,30 +131,6 @@ obk_client_chain_new_pem (const char *pem, gsize length, GError **error)
 
   certificates = obk_nss_read_pem (pem, length, error);
   return certificates != NULL ? chain_new (certificates, error) : NULL;
-}
-
-ObkClientChain *
-obk_client_chain_new_der (GPtrArray *certificates, GError **error)
-{
-  g_autoptr (CERTCertList) list = CERT_NewCertList ();
-
-  g_return_val_if_fail (certificates != NULL && certificates->len > 0, NULL);
-
-  for (guint i = 0; i < certificates->len; i++)
-    {
-      gsize length = 0;
-      gconstpointer data = g_bytes_get_data (g_ptr_array_index (certificates, i), &length);
-      SECItem der = { siDERCertBuffer, (unsigned char *)data, (unsigned)length };
-      CERTCertificate *certificate = CERT_NewTempCertificate (CERT_GetDefaultCertDB (), &der, NULL, PR_FALSE, PR_TRUE);
-
-      if (certificate == NULL || CERT_AddCertToListTail (list, certificate) != SECSuccess)
-        {
-          g_clear_pointer (&certificate, CERT_DestroyCertificate);
-          obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "a certificate in the token cannot be decoded");
-          return NULL;
-        }
-    }
-  return chain_new (g_steal_pointer (&list), error);
 }
 
 void
@@ -190,48 +227,6 @@ check_usage (const ObkClientChain *chain, GError **error)
   return TRUE;
 }
 
-/* The hash of an RSASSA-PSS signature is among its parameters, and SHA-1 unless they say otherwise (RFC 4055, 3.1). */
-static SECOidTag
-pss_hash (const SECAlgorithmID *algorithm)
-{
-  PLArenaPool *arena = PORT_NewArena (DER_DEFAULT_CHUNKSIZE);
-  SECKEYRSAPSSParams parameters = { .trailerField = { .data = NULL } };
-  SECOidTag tag = SEC_OID_SHA1;
-
-  if (SEC_QuickDERDecodeItem (arena, &parameters, SEC_ASN1_GET (SECKEY_RSAPSSParamsTemplate), &algorithm->parameters)
-          == SECSuccess
-      && parameters.hashAlg != NULL)
-    tag = SECOID_GetAlgorithmTag (parameters.hashAlg);
-  PORT_FreeArena (arena, PR_FALSE);
-  return tag;
-}
-
-static gboolean
-is_weak (const CERTCertificate *certificate)
-{
-  SECOidTag tag = SECOID_GetAlgorithmTag (&certificate->signature);
-
-  switch (tag == SEC_OID_PKCS1_RSA_PSS_SIGNATURE ? pss_hash (&certificate->signature) : tag)
-    {
-    case SEC_OID_MD2:
-    case SEC_OID_MD4:
-    case SEC_OID_MD5:
-    case SEC_OID_SHA1:
-    case SEC_OID_PKCS1_MD2_WITH_RSA_ENCRYPTION:
-    case SEC_OID_PKCS1_MD4_WITH_RSA_ENCRYPTION:
-    case SEC_OID_PKCS1_MD5_WITH_RSA_ENCRYPTION:
-    case SEC_OID_PKCS1_SHA1_WITH_RSA_ENCRYPTION:
-    case SEC_OID_ISO_SHA_WITH_RSA_SIGNATURE:
-    case SEC_OID_ISO_SHA1_WITH_RSA_SIGNATURE:
-    case SEC_OID_ANSIX962_ECDSA_SHA1_SIGNATURE:
-    case SEC_OID_ANSIX9_DSA_SIGNATURE_WITH_SHA1_DIGEST:
-    case SEC_OID_BOGUS_DSA_SIGNATURE_WITH_SHA1_DIGEST:
-      return TRUE;
-    default:
-      return FALSE;
-    }
-}
-
 static gboolean
 check_signatures (const ObkClientChain *chain, GError **error)
 {
@@ -291,6 +286,128 @@ obk_client_chain_check (const ObkClientChain *chain, const ObkClientChainRules *
 
   return check_usage (chain, error) && check_validity (chain, rules, now_unix, error) && check_signatures (chain, error)
          && check_key (chain, error);
+}
+
+/* --- choosing one --- */
+
+static PRTime
+start_of (const CERTCertificate *certificate)
+{
+  PRTime not_before = 0, not_after = 0;
+
+  return CERT_GetCertTimes (certificate, &not_before, &not_after) == SECSuccess ? not_before : 0;
+}
+
+static gboolean
+is_newer (const CERTCertificate *one, const CERTCertificate *other)
+{
+  return other == NULL || start_of (one) > start_of (other);
+}
+
+/* Returns: (transfer none) (nullable): the newest one */
+static CERTCertificate *
+find_issuer (CERTCertificate *certificate, const GPtrArray *among, PRTime now)
+{
+  CERTCertificate *best[2] = { NULL }; /* of those that are not valid now, and of those that are */
+
+  for (guint i = 0; i < among->len; i++)
+    {
+      CERTCertificate *one = g_ptr_array_index (among, i);
+      gboolean valid = CERT_CheckCertValidTimes (one, now, PR_FALSE) == secCertTimeValid;
+
+      if (is_newer (one, best[valid]) && is_issued_by (certificate, one))
+        best[valid] = one;
+    }
+  return best[TRUE] != NULL ? best[TRUE] : best[FALSE];
+}
+
+/* @own: goes first, and its issuers follow as far as they are @among */
+static ObkClientChain *
+chain_new_among (CERTCertificate *own, const GPtrArray *among, gint64 now_unix, GError **error)
+{
+  CERTCertList *list = CERT_NewCertList ();
+  CERTCertificate *at = own;
+
+  for (guint n = 0; at != NULL && n < MAX_CHAIN; n++)
+    {
+      if (CERT_AddCertToListTail (list, CERT_DupCertificate (at)) != SECSuccess)
+        CERT_DestroyCertificate (at);
+      at = at->isRoot ? NULL : find_issuer (at, among, now_unix * G_USEC_PER_SEC);
+    }
+  return chain_new (list, error);
+}
+
+/* Returns: (nullable): what cannot be decoded is passed over */
+static CERTCertificate *
+decode (GBytes *bytes)
+{
+  gsize length = 0;
+  gconstpointer data = g_bytes_get_data (bytes, &length);
+  SECItem der = { siDERCertBuffer, (unsigned char *)data, (unsigned)length };
+
+  return CERT_NewTempCertificate (CERT_GetDefaultCertDB (), &der, NULL, PR_FALSE, PR_TRUE);
+}
+
+static gint
+compare_starts (gconstpointer a, gconstpointer b)
+{
+  const ObkClientChain *one = *(ObkClientChain *const *)a, *other = *(ObkClientChain *const *)b;
+  PRTime starts[] = { start_of (obk_client_chain_certificate (one)), start_of (obk_client_chain_certificate (other)) };
+
+  return starts[0] == starts[1] ? 0 : starts[0] > starts[1] ? -1 : 1;
+}
+
+/* Leaves those that pass; the first one if none does. */
+static void
+leave_good (GPtrArray *chains, const ObkClientChainRules *rules, gint64 now_unix)
+{
+  guint n_good = 0;
+
+  for (guint i = 0; i < chains->len; i++)
+    n_good += obk_client_chain_check (chains->pdata[i], rules, now_unix, NULL) ? 1 : 0;
+  if (n_good == 0)
+    g_ptr_array_set_size (chains, 1);
+  for (guint i = chains->len; n_good > 0 && i > 0; i--)
+    if (!obk_client_chain_check (chains->pdata[i - 1], rules, now_unix, NULL))
+      g_ptr_array_remove_index (chains, i - 1);
+}
+
+GPtrArray *
+obk_client_chain_choose (const GPtrArray *certificates, guint n_own, const ObkClientChainRules *rules, gint64 now_unix,
+                         GError **error)
+{
+  g_autoptr (GPtrArray) chains = g_ptr_array_new_with_free_func ((GDestroyNotify)obk_client_chain_free);
+  g_autoptr (GPtrArray) decoded = g_ptr_array_new_with_free_func ((GDestroyNotify)CERT_DestroyCertificate);
+  g_autoptr (GError) cause = NULL;
+  guint n_own_decoded = 0;
+
+  g_return_val_if_fail (certificates != NULL && n_own > 0 && n_own <= certificates->len && rules != NULL, NULL);
+
+  for (guint i = 0; i < certificates->len; i++)
+    {
+      CERTCertificate *certificate = decode (certificates->pdata[i]);
+
+      if (certificate != NULL)
+        g_ptr_array_add (decoded, certificate);
+      n_own_decoded = i < n_own ? decoded->len : n_own_decoded;
+    }
+  for (guint i = 0; i < n_own_decoded; i++)
+    {
+      ObkClientChain *chain = chain_new_among (decoded->pdata[i], decoded, now_unix, cause == NULL ? &cause : NULL);
+
+      if (chain != NULL)
+        g_ptr_array_add (chains, chain);
+    }
+  if (chains->len == 0)
+    {
+      if (cause == NULL)
+        obk_refuse (&cause, OBK_ERROR_CREDENTIAL_INVALID, "a certificate in the token cannot be decoded");
+      g_propagate_error (error, g_steal_pointer (&cause));
+      return NULL;
+    }
+  g_ptr_array_sort (chains, compare_starts);
+  leave_good (chains, rules, now_unix);
+  return g_steal_pointer (&chains);
 }
 
 /* --- what is told of it --- */

@@ -6,8 +6,6 @@
 
 #include "openbao/nss.h"
 
-#include <keyhi.h>
-
 G_BEGIN_DECLS
 
 #define OBK_CLIENT_CHAIN_MAX_BYTES (256 * 1024)
@@ -29,8 +27,6 @@ typedef struct _ObkClientChain ObkClientChain;
 /* @pem: ours first, then its issuers; other text between them is passed over */
 ObkClientChain *obk_client_chain_new_pem (const char *pem, gsize length, GError **error);
 
-/* @certificates: (element-type GBytes): DER, in the same order */
-ObkClientChain *obk_client_chain_new_der (GPtrArray *certificates, GError **error);
 void obk_client_chain_free (ObkClientChain *chain);
 
 typedef struct
@@ -48,6 +44,17 @@ typedef struct
  */
 gboolean obk_client_chain_check (const ObkClientChain *chain, const ObkClientChainRules *rules, gint64 now_unix,
                                  GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
+ * obk_client_chain_choose:
+ * @certificates: (element-type GBytes): DER, what a token has
+ * @n_own: how many of them, from the first one, may be ours; at least one
+ *
+ * Returns: (transfer full) (element-type ObkClientChain): for each that may be ours the chain that can be made, the
+ *   newest first; those that pass the check, or, if none does, the one that would be first
+ */
+GPtrArray *obk_client_chain_choose (const GPtrArray *certificates, guint n_own, const ObkClientChainRules *rules,
+                                    gint64 now_unix, GError **error);
 
 /* Returns: (transfer none): ours */
 CERTCertificate *obk_client_chain_certificate (const ObkClientChain *chain);

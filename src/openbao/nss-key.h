@@ -46,6 +46,5 @@ void obk_nss_key_free (ObkNssKey *key);
 SECKEYPrivateKey *obk_nss_key_private (ObkNssKey *key);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ObkNssKey, obk_nss_key_free)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (SECKEYPublicKey, SECKEY_DestroyPublicKey)
 
 G_END_DECLS

@@ -5,6 +5,7 @@
 #include <glib.h>
 
 #include <cert.h>
+#include <keyhi.h>
 
 G_BEGIN_DECLS
 
@@ -31,5 +32,6 @@ CERTCertList *obk_nss_read_pem (const char *pem, gsize length, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CERTCertificate, CERT_DestroyCertificate)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CERTCertList, CERT_DestroyCertList)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SECKEYPublicKey, SECKEY_DestroyPublicKey)
 
 G_END_DECLS

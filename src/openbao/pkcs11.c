@@ -8,7 +8,8 @@
 #include <string.h>
 
 #define MAX_CERTIFICATE_BYTES (64 * 1024)
-#define MAX_CERTIFICATES 8 /* of a chain */
+#define MAX_CERTIFICATES 64 /* that are looked at */
+#define MAX_ALIKE 16        /* of one id, label or name */
 #define MAX_ID_BYTES 256
 
 struct _ObkPkcs11Session
@@ -197,67 +198,93 @@ obk_pkcs11_session_find_key (ObkPkcs11Session *session, GError **error)
   return TRUE;
 }
 
-/* The certificates with that attribute. Returns: (transfer full) (nullable): the first one's DER */
-static CK_OBJECT_HANDLE
-find_certificate (ObkPkcs11Session *session, CK_ATTRIBUTE_TYPE type, GBytes *value)
+gboolean
+obk_pkcs11_session_key_is_ec (ObkPkcs11Session *session)
+{
+  g_autoptr (GBytes) type = get_attribute (session, session->key, CKA_KEY_TYPE, sizeof (CK_KEY_TYPE));
+
+  return type != NULL && g_bytes_get_size (type) == sizeof (CK_KEY_TYPE)
+         && *(const CK_KEY_TYPE *)g_bytes_get_data (type, NULL) == CKK_EC;
+}
+
+/* --- certificates --- */
+
+/* Adds those with that attribute to @found, an array of CK_OBJECT_HANDLE, unless they are in it. @value: (nullable) */
+static void
+look_for (ObkPkcs11Session *session, CK_ATTRIBUTE_TYPE type, GBytes *value, GArray *found)
 {
   CK_OBJECT_CLASS class = CKO_CERTIFICATE;
   CK_CERTIFICATE_TYPE x509 = CKC_X_509;
   CK_ATTRIBUTE wanted[] = {
     { CKA_CLASS, &class, sizeof class },
     { CKA_CERTIFICATE_TYPE, &x509, sizeof x509 },
-    { type, (gpointer)g_bytes_get_data (value, NULL), g_bytes_get_size (value) },
+    { type, NULL, 0 },
   };
-  CK_OBJECT_HANDLE found = CK_INVALID_HANDLE;
+  CK_OBJECT_HANDLE handles[MAX_ALIKE];
   CK_ULONG n = 0;
 
-  return find_objects (session, wanted, G_N_ELEMENTS (wanted), &found, 1, &n, NULL) && n == 1 ? found
-                                                                                              : CK_INVALID_HANDLE;
+  if (value == NULL)
+    return;
+  wanted[2].pValue = (gpointer)g_bytes_get_data (value, NULL);
+  wanted[2].ulValueLen = g_bytes_get_size (value);
+  if (!find_objects (session, wanted, G_N_ELEMENTS (wanted), handles, G_N_ELEMENTS (handles), &n, NULL))
+    return;
+  for (CK_ULONG i = 0; i < n && found->len < MAX_CERTIFICATES; i++)
+    {
+      gboolean is_known = FALSE;
+
+      for (guint j = 0; j < found->len; j++)
+        is_known = is_known || g_array_index (found, CK_OBJECT_HANDLE, j) == handles[i];
+      if (!is_known)
+        g_array_append_val (found, handles[i]);
+    }
 }
 
-/* By the key's own id, or as the place has it when the key cannot be seen before the login. */
-static CK_OBJECT_HANDLE
-find_own_certificate (ObkPkcs11Session *session)
+/* Renewals leave more than one certificate under a name. */
+static void
+look_for_own (ObkPkcs11Session *session, GArray *found)
 {
   static const CK_ATTRIBUTE_TYPE types[] = { CKA_ID, CKA_LABEL };
-  CK_OBJECT_HANDLE found = CK_INVALID_HANDLE;
 
-  for (gsize i = 0; found == CK_INVALID_HANDLE && i < G_N_ELEMENTS (types); i++)
+  for (gsize i = 0; i < G_N_ELEMENTS (types); i++)
     {
-      const CK_ATTRIBUTE *place = p11_kit_uri_get_attribute (obk_pkcs11_uri (session->pkcs11), types[i]);
-      g_autoptr (GBytes) value = NULL;
+      g_autoptr (GBytes) value = get_attribute (session, session->key, types[i], MAX_ID_BYTES);
 
-      if (session->key != CK_INVALID_HANDLE)
-        value = get_attribute (session, session->key, types[i], MAX_ID_BYTES);
-      else if (place != NULL)
-        value = g_bytes_new (place->pValue, place->ulValueLen);
-      if (value != NULL)
-        found = find_certificate (session, types[i], value);
+      look_for (session, types[i], value, found);
     }
-  return found;
+}
+
+static void
+look_for_issuers (ObkPkcs11Session *session, CK_OBJECT_HANDLE of, GArray *found)
+{
+  g_autoptr (GBytes) issuer = get_attribute (session, of, CKA_ISSUER, MAX_CERTIFICATE_BYTES);
+
+  look_for (session, CKA_SUBJECT, issuer, found);
 }
 
 GPtrArray *
-obk_pkcs11_session_certificates (ObkPkcs11Session *session, GError **error)
+obk_pkcs11_session_certificates (ObkPkcs11Session *session, guint *n_own, GError **error)
 {
-  g_autoptr (GPtrArray) chain = g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref);
-  CK_OBJECT_HANDLE at = find_own_certificate (session);
+  g_autoptr (GPtrArray) certificates = g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref);
+  g_autoptr (GArray) found = g_array_new (FALSE, FALSE, sizeof (CK_OBJECT_HANDLE));
+  guint n = 0;
 
-  while (at != CK_INVALID_HANDLE && chain->len < MAX_CERTIFICATES)
+  look_for_own (session, found);
+  n = found->len;
+  *n_own = 0;
+  for (guint i = 0; i < found->len; i++) /* which grows */
     {
-      GBytes *der = get_attribute (session, at, CKA_VALUE, MAX_CERTIFICATE_BYTES);
-      g_autoptr (GBytes) subject = get_attribute (session, at, CKA_SUBJECT, MAX_CERTIFICATE_BYTES);
-      g_autoptr (GBytes) issuer = get_attribute (session, at, CKA_ISSUER, MAX_CERTIFICATE_BYTES);
+      CK_OBJECT_HANDLE handle = g_array_index (found, CK_OBJECT_HANDLE, i);
+      GBytes *der = get_attribute (session, handle, CKA_VALUE, MAX_CERTIFICATE_BYTES);
 
       if (der == NULL)
-        break;
-      g_ptr_array_add (chain, der);
-      at = issuer == NULL || (subject != NULL && g_bytes_equal (subject, issuer))
-               ? CK_INVALID_HANDLE
-               : find_certificate (session, CKA_SUBJECT, issuer);
+        continue;
+      g_ptr_array_add (certificates, der);
+      *n_own += i < n ? 1 : 0;
+      look_for_issuers (session, handle, found);
     }
-  if (chain->len > 0)
-    return g_steal_pointer (&chain);
+  if (*n_own > 0)
+    return g_steal_pointer (&certificates);
   obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
               "the %s " OBK_PKCS11_SAYS_NO_CERTIFICATE " for the key; name a certificateFile", session->token);
   return NULL;

@@ -76,16 +76,22 @@ gboolean obk_pkcs11_session_log_in (ObkPkcs11Session *session, ObkSecret *pin, O
 /* Returns: (transfer none) (nullable): the PIN, when each signature is a try of it (CKA_ALWAYS_AUTHENTICATE) */
 ObkSecret *obk_pkcs11_session_pin_of_signature (const ObkPkcs11Session *session);
 
-/**
- * obk_pkcs11_session_certificates:
- *
- * Returns: (transfer container) (element-type GBytes): the key's certificate and its issuers as far as the token has
- *   them, DER; at least one
- */
-GPtrArray *obk_pkcs11_session_certificates (ObkPkcs11Session *session, GError **error);
-
 /* Finds the private key; the session signs with it from then on. */
 gboolean obk_pkcs11_session_find_key (ObkPkcs11Session *session, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Whether the key, which has been found, is one of elliptic curves; it is one of RSA else. */
+gboolean obk_pkcs11_session_key_is_ec (ObkPkcs11Session *session);
+
+/**
+ * obk_pkcs11_session_certificates:
+ * @n_own: (out): at least one
+ *
+ * What the token has for the key, which has been found: the certificates of its id or its label, then whatever may be
+ * their issuers, and the issuers of those.
+ *
+ * Returns: (transfer full) (element-type GBytes): DER, the first @n_own perhaps the key's
+ */
+GPtrArray *obk_pkcs11_session_certificates (ObkPkcs11Session *session, guint *n_own, GError **error);
 
 /* Whether the token knows the mechanism (CKM_…). */
 gboolean obk_pkcs11_session_has_mechanism (ObkPkcs11Session *session, gulong mechanism);

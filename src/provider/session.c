@@ -8,6 +8,7 @@
 #include "openbao/jwt-file.h"
 #include "openbao/jwt-login.h"
 #include "openbao/oauth2.h"
+#include "openbao/token-thread.h"
 
 #define THREADS_END_US (1 * G_USEC_PER_SEC)
 
@@ -269,5 +270,5 @@ obk_session_ca_ttl_seconds (const ObkSession *session)
 gboolean
 obk_session_wait_for_threads (void)
 {
-  return obk_cert_login_wait_for_threads (THREADS_END_US);
+  return obk_token_threads_wait (THREADS_END_US);
 }

@@ -41,8 +41,8 @@ def general_name(name):
 class Authority:
     """A certificate authority; below another one when there is an issuer."""
 
-    def __init__(self, name, issuer=None):
-        self.key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(self, name, issuer=None, key=None):
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         issuer = issuer or self
         now = datetime.datetime.utcnow()
@@ -149,11 +149,14 @@ class Kinds:
                 "p521": [client(key=ec.generate_private_key(ec.SECP521R1()))],
                 "weak-rsa": [client(key=weak_key)],
                 "expired": [client(first_day=-5, last_day=-1)],
+                "older": [client(first_day=-5, last_day=5)],
                 "early": [client(first_day=0.1, last_day=5)],
                 "sha1": [client(algorithm=hashes.SHA1())],
                 "server-usage": [client(usage=SERVER_AUTH)],
                 "authority-first": [middle.certificate, root.certificate],
-                "no-chain": [own, other.certificate]}.items():
+                "no-chain": [own, other.certificate],
+                "namesake": [own, Authority("other").certificate],
+                "namesake-rsa": [own, Authority("other", key=strong_key).certificate]}.items():
             self.write(f"client-{name}.pem", pem(*certificates)).chmod(0o600)
 
     def write(self, name, content):

@@ -72,6 +72,8 @@ test_checks (void)
     { "server-usage", "lacks clientAuth" },
     { "authority-first", "is an authority's" },
     { "no-chain", "are no chain" },
+    { "namesake", "are no chain" },
+    { "namesake-rsa", "are no chain" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
@@ -128,23 +130,73 @@ test_broken (void)
     }
 }
 
+static void
+add_der (GPtrArray *certificates, const char *name, gsize cut)
+{
+  g_autoptr (ObkClientChain) chain = read_chain (name, NULL);
+  const SECItem *der = &obk_client_chain_certificate (chain)->derCert;
+
+  g_ptr_array_add (certificates, g_bytes_new (der->data, der->len - cut));
+}
+
 /* As a token has them. */
 static void
-test_der (void)
+test_choose (void)
 {
-  g_autoptr (ObkClientChain) pem = read_chain ("issuers", NULL);
-  g_autoptr (GPtrArray) certificates = g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref);
-  const SECItem *der = &obk_client_chain_certificate (pem)->derCert;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (ObkClientChain) chain = NULL;
+  static const struct
+  {
+    const char *own[3];
+    const char *chosen; /* %NULL: none passes */
+    guint n;
+  } cases[] = {
+    { { "good" }, "good", 1 },
+    { { "expired", "good" }, "good", 1 },
+    { { "good", "expired" }, "good", 1 },
+    { { "early", "good" }, "good", 1 },
+    { { "expired", "sha1" }, NULL, 1 },
+    { { "good", "p384", "expired" }, NULL, 2 },
+    { { "older", "good" }, "good", 2 },
+    { { "good", "older" }, "good", 2 },
+  };
 
-  g_ptr_array_add (certificates, g_bytes_new (der->data, der->len));
-  chain = obk_client_chain_new_der (certificates, &error);
-  g_assert_no_error (error);
-  g_assert_true (obk_client_chain_check (chain, &rules, obk_clock_unix (), &error));
-  g_ptr_array_add (certificates, g_bytes_new (der->data, der->len / 2));
-  g_assert_null (obk_client_chain_new_der (certificates, &error));
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GPtrArray) certificates = g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref);
+      g_autoptr (GPtrArray) chains = NULL;
+      g_autoptr (GError) error = NULL;
+      guint n_own = 0;
+
+      while (n_own < G_N_ELEMENTS (cases[i].own) && cases[i].own[n_own] != NULL)
+        add_der (certificates, cases[i].own[n_own++], 0);
+      add_der (certificates, "authority-first", 0);
+      chains = obk_client_chain_choose (certificates, n_own, &rules, obk_clock_unix (), &error);
+      g_assert_no_error (error);
+      g_assert_cmpuint (chains->len, ==, cases[i].n);
+      if (cases[i].chosen != NULL)
+        {
+          g_autoptr (ObkClientChain) chosen = read_chain (cases[i].chosen, NULL);
+
+          g_assert_true (SECITEM_ItemsAreEqual (&obk_client_chain_certificate (chains->pdata[0])->derCert,
+                                                &obk_client_chain_certificate (chosen)->derCert));
+        }
+    }
+}
+
+static void
+test_choose_broken (void)
+{
+  g_autoptr (GPtrArray) certificates = g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref);
+  g_autoptr (GPtrArray) chains = NULL;
+  g_autoptr (GError) error = NULL;
+
+  add_der (certificates, "good", 40);
+  g_assert_null (obk_client_chain_choose (certificates, 1, &rules, obk_clock_unix (), &error));
   g_assert_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID);
+  g_clear_error (&error);
+  add_der (certificates, "good", 0);
+  chains = obk_client_chain_choose (certificates, 2, &rules, obk_clock_unix (), &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (chains->len, ==, 1);
 }
 
 int
@@ -160,7 +212,8 @@ main (int argc, char **argv)
   g_test_add_func ("/client-chain/times", test_times);
   g_test_add_func ("/client-chain/told", test_told);
   g_test_add_func ("/client-chain/broken", test_broken);
-  g_test_add_func ("/client-chain/der", test_der);
+  g_test_add_func ("/client-chain/choose", test_choose);
+  g_test_add_func ("/client-chain/choose-broken", test_choose_broken);
   status = g_test_run ();
   stand_in_stop (stand_in);
   return status;

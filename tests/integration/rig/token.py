@@ -26,6 +26,22 @@ def new_key(kind):
     return ec.generate_private_key({"P-256": ec.SECP256R1, "P-384": ec.SECP384R1, "P-521": ec.SECP521R1}[kind]())
 
 
+class Issuer:
+    """An authority of clients: a root, or one that another has certified. `pem` is its certificate."""
+
+    def __init__(self, name, above=None, age=1.0):
+        now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+        self.key = new_key("P-256")
+        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        above = above or self
+        self.pem = (
+            x509.CertificateBuilder().subject_name(self.name).issuer_name(above.name)
+            .public_key(self.key.public_key()).serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=age)).not_valid_after(now + datetime.timedelta(days=30))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(above.key, hashes.SHA256())).public_bytes(serialization.Encoding.PEM)
+
+
 def issue_client(authority, public_key, usage=CLIENT_AUTH, valid_from=-1.0, valid_to=10.0, algorithm=None):
     """The PEM of a client's certificate; the validity is in days from now."""
     now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
