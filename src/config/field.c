@@ -2,6 +2,7 @@
 /* Finding one's way in the field table. */
 #include "config/field.h"
 
+#include "config/pkcs11-uri.h"
 #include "config/value.h"
 
 #include <string.h>
@@ -43,15 +44,18 @@ obk_config_field_origin (const ObkConfigField *field, const ObkConfig *config)
 GPtrArray *
 obk_config_read_files (const ObkConfig *config)
 {
-  GPtrArray *files = g_ptr_array_new ();
+  GPtrArray *files = g_ptr_array_new_with_free_func (g_free);
+  char *pin_source = obk_pkcs11_uri_get (config->auth.cert.pkcs11.uri, "pin-source");
 
   for (gsize i = 0; i < obk_config_n_fields (); i++)
     {
       const ObkConfigField *field = &obk_config_fields[i];
 
       if (field->is_read_file && *obk_value_string (field, config) != '\0')
-        g_ptr_array_add (files, (gpointer)obk_value_string (field, config));
+        g_ptr_array_add (files, g_strdup (obk_value_string (field, config)));
     }
+  if (pin_source != NULL)
+    g_ptr_array_add (files, pin_source);
   return files;
 }
 

@@ -85,8 +85,9 @@ ObkOrigin obk_config_field_origin (const ObkConfigField *field, const ObkConfig 
 /**
  * obk_config_read_files:
  *
- * Returns: (transfer container) (element-type utf8): all files that @config names to be read, by path or as
- * "credential:NAME"; @config's own. State and socket are not among them, they are written; a PKCS#11 module is code.
+ * Returns: (transfer full) (element-type utf8): all files that @config names to be read, by path or as
+ * "credential:NAME", also the PIN's in a PKCS#11 URI. State and socket are not among them, they are written; a PKCS#11
+ * module is code.
  */
 GPtrArray *obk_config_read_files (const ObkConfig *config);
 

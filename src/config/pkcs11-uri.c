@@ -63,6 +63,17 @@ decode (const char *value)
   return g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
 }
 
+/* Of a URI of this machine: file:/PATH or file:///PATH (RFC 8089, section 2). Returns: (nullable) */
+static const char *
+file_path (const char *uri)
+{
+  const char *path = g_str_has_prefix (uri, FILE_SCHEME) ? uri + strlen (FILE_SCHEME) : "";
+
+  if (g_str_has_prefix (path, "//"))
+    path += 2;
+  return path[0] == '/' ? path : NULL;
+}
+
 static const char *
 check_part (const char *part, const char *const *known, GHashTable *seen)
 {
@@ -79,7 +90,7 @@ check_part (const char *part, const char *const *known, GHashTable *seen)
   value = decode (equals + 1);
   if (value == NULL)
     return _ ("holds a wrong percent-encoding");
-  if (strcmp (name, "pin-source") == 0 && !g_str_has_prefix (value, FILE_SCHEME "/"))
+  if (strcmp (name, "pin-source") == 0 && file_path (value) == NULL)
     return _ ("pin-source must be file:PATH with an absolute path");
   return g_hash_table_add (seen, g_steal_pointer (&name)) ? NULL : _ ("holds an attribute twice");
 }
@@ -127,8 +138,10 @@ obk_pkcs11_uri_get (const char *uri, const char *name)
       {
         char *value = decode (parts[i] + length + 1);
 
-        if (value != NULL && strcmp (name, "pin-source") == 0 && g_str_has_prefix (value, FILE_SCHEME))
-          memmove (value, value + strlen (FILE_SCHEME), strlen (value + strlen (FILE_SCHEME)) + 1);
+        const char *path = value != NULL && strcmp (name, "pin-source") == 0 ? file_path (value) : NULL;
+
+        if (path != NULL)
+          memmove (value, path, strlen (path) + 1);
         return value;
       }
   return NULL;

@@ -232,6 +232,16 @@ class Init(unittest.TestCase):
         self.assertEqual(container['livenessProbe']['httpGet'], {'host': '127.0.0.1', 'port': 8082, 'path': '/live'})
         self.assertEqual(yaml.safe_load(files['config.yaml'])['server']['socketGroup'], '990')
 
+    def test_a_pod_sees_the_pin_that_a_uri_names(self):
+        self.values['setup']['cert'] = {'caCertFile': '/etc/ca.pem', 'commonNames': ['node']}
+        for pin in ('file:/etc/kms%20pin/pin', 'file:///etc/kms%20pin/pin'):
+            self.out = self.path.with_name(f'out-{len(pin)}')
+            self.values['auth'] = {'method': 'cert', 'cert': {
+                'mountPath': 'auth/cert', 'name': 'kms', 'source': 'pkcs11',
+                'pkcs11': {'uri': f'pkcs11:token=t;object=o?pin-source={pin}', 'maxSessions': 2}}}
+            container, = yaml.safe_load(self.made(*POD)['bao-kms-provider.yaml'])['spec']['containers']
+            self.assertIn('/etc/kms pin', [mount['mountPath'] for mount in container['volumeMounts']])
+
     def test_a_pod_without_health_address_has_no_probes(self):
         self.values['server'] = {'healthAddress': ''}
         pod = yaml.safe_load(self.made(*POD)['bao-kms-provider.yaml'])
