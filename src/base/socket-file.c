@@ -167,6 +167,20 @@ check_place (const char *at, const char *path, gboolean *is_empty, GError **erro
   return check_dead (at, path, error);
 }
 
+gboolean
+obk_socket_file_examine (const char *path, GError **error)
+{
+  const ObkSocketFileOptions options = { .path = path };
+  g_autofree char *parent = g_path_get_dirname (path);
+  gboolean is_empty = FALSE;
+
+  if (!check_path (&options, error) || !check_parent (path, error) || !check_place (path, path, &is_empty, error))
+    return FALSE;
+  return access (parent, W_OK | X_OK) == 0
+         || obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot make a socket in \"%s\": %s", parent,
+                        g_strerror (errno));
+}
+
 /* Returns: (transfer full): another path beside @path, no longer than that */
 static char *
 make_temporary_path (const char *path)

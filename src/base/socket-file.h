@@ -26,6 +26,9 @@ typedef struct
  */
 ObkSocketFile *obk_socket_file_new (const ObkSocketFileOptions *options, gboolean *stale_removed, GError **error);
 
+/* Whether one can be made at @path, in any directory; nothing is made or taken away. */
+gboolean obk_socket_file_examine (const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Closes it; the file goes too unless another one is in its place by now. */
 void obk_socket_file_free (ObkSocketFile *file);
 

@@ -15,6 +15,10 @@
 #define CANARY_LENGTH 32
 #define CAPABILITIES_PATH "sys/capabilities-self"
 
+/* openbao.timeout bounds each attempt by itself; this leaves time for the login by which a denial is told from a lost
+ * token. */
+#define DEADLINE_US (30 * (gint64)G_USEC_PER_SEC)
+
 /* One answer; what of it is set depends on the call. */
 typedef struct
 {
@@ -61,6 +65,12 @@ wait_for (Answer *answer, GError **error)
     return TRUE;
   g_propagate_error (error, g_steal_pointer (&answer->error));
   return FALSE;
+}
+
+static gint64
+deadline (void)
+{
+  return obk_clock_boot_us () + DEADLINE_US;
 }
 
 /* Login */
@@ -117,7 +127,7 @@ obk_ask_key (ObkSession *session, GError **error)
 {
   g_auto (Answer) answer = { .loop = g_main_loop_new (NULL, FALSE) };
 
-  obk_transit_read_key (obk_session_transit (session), OBK_NO_DEADLINE, got_key, &answer);
+  obk_transit_read_key (obk_session_transit (session), deadline (), got_key, &answer);
   return wait_for (&answer, error) ? g_steal_pointer (&answer.metadata) : NULL;
 }
 
@@ -156,7 +166,7 @@ obk_ask_upsert (ObkSession *session, gboolean *disable_upsert, GError **error)
 {
   g_auto (Answer) answer = { .loop = g_main_loop_new (NULL, FALSE) };
 
-  obk_transit_read_upsert (obk_session_transit (session), OBK_NO_DEADLINE, got_upsert, &answer);
+  obk_transit_read_upsert (obk_session_transit (session), deadline (), got_upsert, &answer);
   if (!wait_for (&answer, error))
     return FALSE;
   *disable_upsert = answer.disable_upsert;
@@ -178,8 +188,8 @@ ask_encrypt (ObkSession *session, guint32 version, gconstpointer plaintext, gsiz
 {
   g_auto (Answer) answer = { .loop = g_main_loop_new (NULL, FALSE) };
 
-  obk_transit_encrypt (obk_session_transit (session), version, plaintext, length, associated_data_base64,
-                       OBK_NO_DEADLINE, got_ciphertext, &answer);
+  obk_transit_encrypt (obk_session_transit (session), version, plaintext, length, associated_data_base64, deadline (),
+                       got_ciphertext, &answer);
   return wait_for (&answer, error) ? g_steal_pointer (&answer.ciphertext) : NULL;
 }
 
@@ -197,8 +207,8 @@ obk_ask_decrypt (ObkSession *session, const char *ciphertext, const char *associ
 {
   g_auto (Answer) answer = { .loop = g_main_loop_new (NULL, FALSE) };
 
-  obk_transit_decrypt (obk_session_transit (session), ciphertext, associated_data_base64, OBK_NO_DEADLINE,
-                       got_plaintext, &answer);
+  obk_transit_decrypt (obk_session_transit (session), ciphertext, associated_data_base64, deadline (), got_plaintext,
+                       &answer);
   return wait_for (&answer, error) ? g_steal_pointer (&answer.plaintext) : NULL;
 }
 
@@ -271,7 +281,7 @@ obk_ask_capabilities (ObkSession *session, const char *const *paths, GError **er
                        .operation = OBK_OPERATION_CAPABILITIES,
                        .path = CAPABILITIES_PATH,
                        .body = body,
-                       .deadline_us = OBK_NO_DEADLINE,
+                       .deadline_us = deadline (),
                    },
                    got_json, &answer);
   if (!wait_for (&answer, error))

@@ -9,8 +9,8 @@
 
 G_BEGIN_DECLS
 
-/* Each runs a main loop of the default context until the answer is there; bounded by openbao.timeout but for the login,
- * which auth.loginTimeout bounds. @error: as the calls themselves have it. */
+/* Each runs a main loop of the default context until the answer is there; openbao.timeout bounds each attempt,
+ * auth.loginTimeout the login and the one that follows a denial. @error: as the calls themselves have it. */
 
 gboolean obk_ask_login (ObkSession *session, gint64 timeout_us, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 ObkKeyMetadata *obk_ask_key (ObkSession *session, GError **error);

@@ -465,6 +465,10 @@ options (void)
 const ObkCommand obk_command_probe_apiserver = {
   .name = "probe-apiserver",
   .summary = N_ ("As root, ask the running provider as the running kube-apiserver would: its files, ids and label."),
+  .details = N_ ("A process of its own goes into the mount namespace of the API server, takes its user and groups, and "
+                 "calls: that shows a mount, a group or a mode that is missing. Whether SELinux would let it connect, "
+                 "the loaded policy is asked. The API server itself is left alone. On a machine without a running one "
+                 "there is nothing to ask."),
   .example = OBK_PROGRAM " probe-apiserver",
   .options = options,
   .run = run,

@@ -444,6 +444,9 @@ options (void)
 const ObkCommand obk_command_status = {
   .name = "status",
   .summary = N_ ("Show the running provider at one glance; exit code 4 when it is not healthy."),
+  .details = N_ ("It asks server.healthAddress and server.metricsAddress of the configuration, not the socket and not "
+                 "OpenBao. Calls a second and their p99 are of the time between two looks, a second apart without "
+                 "--watch. A reason that is shown is one of /ready's; doctor finds its cause."),
   .example = OBK_PROGRAM " status --watch",
   .options = options,
   .run = run,

@@ -251,6 +251,11 @@ run (const ObkGlobals *globals)
 const ObkCommand obk_command_verify_key = {
   .name = "verify-key",
   .summary = N_ ("Check the Transit key alone: its profile, and every version that this node's state retains."),
+  .details
+  = N_ ("It logs in, reads the key and this node's state, and has each version that the state retains encrypt and "
+        "decrypt bytes of its own, as far as Transit still lets it encrypt. Nothing is changed, and it may run "
+        "beside a running provider; run it as root or the service's user, who may read the state. It knows "
+        "nothing of what is in etcd."),
   .example = OBK_PROGRAM " verify-key --config " OBK_DEFAULT_CONFIG,
   .run = run,
   .has_report = TRUE,

@@ -142,7 +142,7 @@ listen_inet (ObkWebListen *listen, GError **error)
   if (failure == 0 || (is_absent (failure) && listen->fds->len > 0))
     return TRUE;
   g_set_error (error, OBK_ERROR, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot listen on \"%s\": %s", listen->address,
-               g_strerror (failure));
+               failure == EADDRINUSE ? OBK_WEB_LISTEN_SAYS_IN_USE : g_strerror (failure));
   return FALSE;
 }
 
@@ -162,6 +162,19 @@ obk_web_listen_new (const char *address, GError **error)
   else
     ok = listen_inet (listen, error);
   return ok ? g_steal_pointer (&listen) : NULL;
+}
+
+gboolean
+obk_web_listen_examine (const char *address, GError **error)
+{
+  g_autoptr (ObkWebListen) listen = NULL;
+
+  g_return_val_if_fail (address != NULL, FALSE);
+
+  if (g_str_has_prefix (address, UNIX_PREFIX))
+    return obk_socket_file_examine (address + strlen (UNIX_PREFIX), error);
+  listen = obk_web_listen_new (address, error);
+  return listen != NULL;
 }
 
 void

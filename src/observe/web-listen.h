@@ -6,6 +6,9 @@
 
 G_BEGIN_DECLS
 
+/* A cause, by which doctor tells it apart. */
+#define OBK_WEB_LISTEN_SAYS_IN_USE "Address already in use"
+
 typedef struct _ObkWebListen ObkWebListen;
 
 /**
@@ -17,6 +20,10 @@ typedef struct _ObkWebListen ObkWebListen;
  * that may take as long as the resolver likes. A Unix socket is for everyone whom its directory lets in.
  */
 ObkWebListen *obk_web_listen_new (const char *address, GError **error);
+
+/* Whether it could be listened on. Nothing is left behind, and nothing taken away. */
+gboolean obk_web_listen_examine (const char *address, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 void obk_web_listen_free (ObkWebListen *listen);
 
 /* Returns: (element-type gint): the listening descriptors, non-blocking; the object's */

@@ -26,6 +26,13 @@ static const Phrase phrases[] = {
   { 400, OBK_ANSWER_SAYS_FUTURE, OBK_ERROR_AUTH_FAILED },
   { 400, OBK_ANSWER_SAYS_NO_KEY, OBK_ERROR_AUTH_FAILED },
   { 400, OBK_ANSWER_SAYS_CLAIMS, OBK_ERROR_AUTH_FAILED },
+  { 400, OBK_ANSWER_SAYS_ROLE_TYPE, OBK_ERROR_AUTH_FAILED },
+  { 400, OBK_ANSWER_SAYS_NO_CLAIM, OBK_ERROR_AUTH_FAILED },
+  { 400, OBK_ANSWER_SAYS_ALGORITHM, OBK_ERROR_AUTH_FAILED },
+  { 400, OBK_ANSWER_SAYS_NOT_CONFIGURED, OBK_ERROR_AUTH_FAILED },
+  { 400, OBK_ANSWER_SAYS_IS_CERT, OBK_ERROR_AUTH_FAILED },
+  { 400, OBK_ANSWER_SAYS_IS_KUBERNETES, OBK_ERROR_AUTH_FAILED },
+  { 500, OBK_ANSWER_SAYS_IS_APPROLE, OBK_ERROR_AUTH_FAILED },
   { 400, "encryption key not found", OBK_ERROR_KEY_MISSING },
   { 400, "message authentication failed", OBK_ERROR_TRANSIT_AUTHENTICATION_TAG },
   { 400, "higher than the latest", OBK_ERROR_STANDBY_LAGGING },
@@ -40,7 +47,7 @@ static const Phrase phrases[] = {
   { 404, OBK_ANSWER_SAYS_NO_ROUTE, OBK_ERROR_KEY_MISSING },
   { 503, OBK_ANSWER_SAYS_NAMESPACE_SEALED, OBK_ERROR_SEALED },
   { 503, "is sealed", OBK_ERROR_SEALED },
-  { 503, "namespace has been locked", OBK_ERROR_UNAVAILABLE },
+  { 503, OBK_ANSWER_SAYS_NAMESPACE_LOCKED, OBK_ERROR_UNAVAILABLE },
 };
 
 /* Returns: (nullable): {"errors": [text, ...]}, with an array of any length */
@@ -108,7 +115,7 @@ refuse_status (const ObkHttpResponse *response, const char *authority, gboolean 
 
   if (errors == NULL && response->status < 500 && response->status != 429)
     {
-      obk_refuse (error, OBK_ERROR_UNAVAILABLE, "\"%s\": status %u with an answer that is not OpenBao's", authority,
+      obk_refuse (error, OBK_ERROR_UNAVAILABLE, "\"%s\": status %u " OBK_ANSWER_SAYS_FOREIGN, authority,
                   response->status);
       return;
     }
@@ -136,7 +143,7 @@ obk_answer_read (const ObkHttpResponse *response, const char *authority, gboolea
   body = obk_json_parse (obk_secret_data (response->body), obk_secret_length (response->body), &cause);
   if (!json_is_object (body))
     {
-      obk_refuse (error, OBK_ERROR_UNAVAILABLE, "\"%s\": the answer is %s", authority,
+      obk_refuse (error, OBK_ERROR_UNAVAILABLE, "\"%s\": status 200 " OBK_ANSWER_SAYS_FOREIGN ": it is %s", authority,
                   cause != NULL ? cause->message : "no JSON object");
       return NULL;
     }

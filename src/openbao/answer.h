@@ -22,6 +22,17 @@ G_BEGIN_DECLS
 #define OBK_ANSWER_SAYS_DENIED "permission denied"
 #define OBK_ANSWER_SAYS_NO_ROUTE "no handler for route"
 #define OBK_ANSWER_SAYS_NAMESPACE_SEALED "namespace is sealed"
+#define OBK_ANSWER_SAYS_NAMESPACE_LOCKED "namespace has been locked"
+#define OBK_ANSWER_SAYS_ROLE_TYPE "role_type is not allowed"
+#define OBK_ANSWER_SAYS_NO_CLAIM "not found in token"
+#define OBK_ANSWER_SAYS_ALGORITHM "unexpected algorithm"
+#define OBK_ANSWER_SAYS_NOT_CONFIGURED "could not load configuration"
+#define OBK_ANSWER_SAYS_IS_CERT "no client certificate found" /* of logins at other methods than JWT's */
+#define OBK_ANSWER_SAYS_IS_APPROLE "missing role_id"
+#define OBK_ANSWER_SAYS_IS_KUBERNETES "invalid role name"
+
+/* Ours, of an answer that is none of OpenBao's. */
+#define OBK_ANSWER_SAYS_FOREIGN "with an answer that is not OpenBao's"
 
 /**
  * obk_answer_read:

@@ -9,6 +9,7 @@
 #include <secoid.h>
 #include <sslerr.h>
 
+#define MAX_CHAIN 8
 #define VERIFY_FAILED "cannot verify the server's certificate"
 
 struct _ObkCaBundle
@@ -66,12 +67,52 @@ obk_ca_bundle_unref (ObkCaBundle *bundle)
   g_free (bundle);
 }
 
+static gboolean
+is_in_time (const CERTCertificate *certificate)
+{
+  return CERT_CheckCertValidTimes (certificate, PR_Now (), PR_FALSE) == secCertTimeValid;
+}
+
+/* Returns: (transfer none) (nullable): an anchor of that name, one that is in its time before others */
+static CERTCertificate *
+find_anchor (ObkCaBundle *bundle, SECItem *subject)
+{
+  CERTCertificate *found = NULL;
+
+  for (CERTCertListNode *node = CERT_LIST_HEAD (bundle->anchors); !CERT_LIST_END (node, bundle->anchors);
+       node = CERT_LIST_NEXT (node))
+    if (SECITEM_ItemsAreEqual (&node->cert->derSubject, subject) && (found == NULL || is_in_time (node->cert)))
+      found = node->cert;
+  return found;
+}
+
+/* NSS passes over an anchor whose time is not now, and says "unknown issuer". Returns: whether that is the cause */
+static gboolean
+leads_to_dead_anchor (ObkCaBundle *bundle, CERTCertificate *certificate)
+{
+  CERTCertificate *at = CERT_DupCertificate (certificate);
+  CERTCertificate *anchor = NULL;
+
+  for (guint i = 0; at != NULL && i < MAX_CHAIN && (anchor = find_anchor (bundle, &at->derIssuer)) == NULL; i++)
+    {
+      CERTCertificate *issuer = CERT_FindCertByName (CERT_GetDefaultCertDB (), &at->derIssuer);
+
+      CERT_DestroyCertificate (at);
+      at = issuer;
+    }
+  if (at != NULL)
+    CERT_DestroyCertificate (at);
+  return anchor != NULL && !is_in_time (anchor);
+}
+
 /* NSS says "expired" of a certificate whose time has not come, too. */
 static gboolean
-refuse_chain (CERTCertificate *certificate, PRErrorCode code, GError **error)
+refuse_chain (ObkCaBundle *bundle, CERTCertificate *certificate, PRErrorCode code, GError **error)
 {
   PRTime not_before = 0, not_after = 0;
 
+  if (code == SEC_ERROR_UNKNOWN_ISSUER && leads_to_dead_anchor (bundle, certificate))
+    code = SEC_ERROR_EXPIRED_ISSUER_CERTIFICATE;
   if (code == SEC_ERROR_EXPIRED_CERTIFICATE && CERT_GetCertTimes (certificate, &not_before, &not_after) == SECSuccess
       && PR_Now () < not_before)
     g_set_error_literal (error, OBK_ERROR, OBK_ERROR_TLS_FAILED, VERIFY_FAILED ": " OBK_TLS_SAYS_NOT_YET);
@@ -98,13 +139,13 @@ note_anchor (ObkCaBundle *bundle, const CERTCertificate *anchor)
 
 /* A server's own certificate as its authority: there is no chain, but the rest holds. */
 static gboolean
-verify_anchor (CERTCertificate *certificate, GError **error)
+verify_anchor (ObkCaBundle *bundle, CERTCertificate *certificate, GError **error)
 {
-  if (CERT_CheckCertValidTimes (certificate, PR_Now (), PR_FALSE) != secCertTimeValid)
-    return refuse_chain (certificate, SEC_ERROR_EXPIRED_CERTIFICATE, error);
+  if (!is_in_time (certificate))
+    return refuse_chain (bundle, certificate, SEC_ERROR_EXPIRED_CERTIFICATE, error);
   if (CERT_CheckCertUsage (certificate, KU_DIGITAL_SIGNATURE) != SECSuccess
       || (certificate->nsCertType & NS_CERT_TYPE_SSL_SERVER) == 0) /* which holds the extended usage, too */
-    return refuse_chain (certificate, SEC_ERROR_INADEQUATE_KEY_USAGE, error);
+    return refuse_chain (bundle, certificate, SEC_ERROR_INADEQUATE_KEY_USAGE, error);
   return TRUE;
 }
 
@@ -125,10 +166,10 @@ verify_chain (ObkCaBundle *bundle, CERTCertificate *certificate, GError **error)
   if (is_anchor (bundle, certificate))
     {
       note_anchor (bundle, certificate);
-      return verify_anchor (certificate, error);
+      return verify_anchor (bundle, certificate, error);
     }
   if (CERT_PKIXVerifyCert (certificate, certificateUsageSSLServer, in, out, NULL) != SECSuccess)
-    return refuse_chain (certificate, PR_GetError (), error);
+    return refuse_chain (bundle, certificate, PR_GetError (), error);
   if (out[0].value.pointer.cert != NULL)
     {
       note_anchor (bundle, out[0].value.pointer.cert);

@@ -166,7 +166,7 @@ explain (ObkCertJob *job)
     }
   else if ((code == OBK_ERROR_TRANSIT_REFUSED || code == OBK_ERROR_AUTH_FAILED || code == OBK_ERROR_POLICY_DENIED)
            && !obk_cert_signer_identity (job->signer)->asked_for)
-    g_prefix_error (&job->error, "OpenBao has not asked for a client certificate (tls_disable_client_certs?): ");
+    g_prefix_error (&job->error, OBK_CERT_LOGIN_SAYS_NOT_ASKED " (tls_disable_client_certs?): ");
 }
 
 static gboolean

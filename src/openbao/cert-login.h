@@ -10,6 +10,9 @@
 
 G_BEGIN_DECLS
 
+/* A cause, by which doctor tells it apart. */
+#define OBK_CERT_LOGIN_SAYS_NOT_ASKED "OpenBao has not asked for a client certificate"
+
 /* Copied, but for what is said to be taken or borrowed. */
 typedef struct
 {

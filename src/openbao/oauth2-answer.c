@@ -12,12 +12,12 @@
 
 /* RFC 6749, sections 4.1.2.1 and 5.2; RFC 8707, section 2. Other words of the answer may be anything. */
 static const char *const known_errors[] = { "invalid_request",
-                                            "invalid_client",
+                                            OBK_OAUTH2_SAYS_CLIENT,
                                             "invalid_grant",
                                             "unauthorized_client",
                                             "unsupported_grant_type",
-                                            "invalid_scope",
-                                            "invalid_target",
+                                            OBK_OAUTH2_SAYS_SCOPE,
+                                            OBK_OAUTH2_SAYS_TARGET,
                                             "access_denied",
                                             "server_error",
                                             "temporarily_unavailable",
@@ -115,7 +115,7 @@ obk_oauth2_answer_read (const ObkHttpResponse *response, const char *authority, 
   if (json_is_object (body))
     token = read_grant (body, lifetime_seconds, &problem);
   else
-    refuse (error, OBK_ERROR_OAUTH2_REJECTED, authority, "the answer is %s",
+    refuse (error, OBK_ERROR_OAUTH2_REJECTED, authority, OBK_OAUTH2_SAYS_NO_JSON "%s",
             cause != NULL ? cause->message : "no JSON object");
   if (problem != NULL)
     refuse (error, OBK_ERROR_OAUTH2_REJECTED, authority, "%s", problem);

@@ -24,4 +24,14 @@ ObkSecret *obk_oauth2_answer_read (const ObkHttpResponse *response, const char *
 
 #define OBK_OAUTH2_NO_LIFETIME G_MAXINT64
 
+/* Phrases of errors, by which doctor tells them apart. */
+#define OBK_OAUTH2_SAYS_CLIENT "invalid_client"
+#define OBK_OAUTH2_SAYS_SCOPE "invalid_scope"
+#define OBK_OAUTH2_SAYS_TARGET "invalid_target"
+#define OBK_OAUTH2_SAYS_NOT_FOUND "status 404"
+#define OBK_OAUTH2_SAYS_NO_JSON "the answer is "
+#define OBK_OAUTH2_SAYS_REDIRECT "it redirects"
+#define OBK_OAUTH2_SAYS_LIFETIME "\"expires_in\" leaves"
+#define OBK_OAUTH2_SAYS_AS_JWT "its access token as JWT"
+
 G_END_DECLS

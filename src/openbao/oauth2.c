@@ -93,11 +93,11 @@ check_token (Oauth2 *oauth2, const ObkSecret *token, gint64 lifetime_seconds, GE
       expires_unix = MIN (expires_unix, oauth2->asked_unix + lifetime_seconds);
       if ((expires_unix - now_unix) * G_USEC_PER_SEC <= oauth2->rules.min_remaining_ttl_us)
         cause = g_error_new_literal (OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID,
-                                     "\"expires_in\" leaves no more than auth.jwt.minRemainingTtl");
+                                     OBK_OAUTH2_SAYS_LIFETIME " no more than auth.jwt.minRemainingTtl");
     }
   oauth2->expires_unix = cause == NULL ? expires_unix : 0;
   if (cause != NULL)
-    g_set_error (error, OBK_ERROR, OBK_ERROR_OAUTH2_REJECTED, "token endpoint \"%s\": its access token as JWT: %s",
+    g_set_error (error, OBK_ERROR, OBK_ERROR_OAUTH2_REJECTED, "token endpoint \"%s\": " OBK_OAUTH2_SAYS_AS_JWT ": %s",
                  obk_endpoint_authority (oauth2->endpoint), cause->message);
   return cause == NULL;
 }

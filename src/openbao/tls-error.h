@@ -15,6 +15,9 @@ G_BEGIN_DECLS
 #define OBK_TLS_SAYS_NO_TLS "server does not speak TLS"
 #define OBK_TLS_SAYS_CLIENT "client certificate refused"
 #define OBK_TLS_SAYS_NOT_YET "certificate not yet valid"
+#define OBK_TLS_SAYS_ISSUER_TIME "issuer's certificate expired, or not yet valid"
+#define OBK_TLS_SAYS_USE "certificate not for this use"
+#define OBK_TLS_SAYS_VERSION "protocol version"
 
 /**
  * obk_tls_error_set:

@@ -13,7 +13,7 @@ from rig.pki import Authority
 from rig.provider import Provider, policy_for, private_directory
 from rig.transit import Tenant
 
-pytest_plugins = ["rig.tap"]
+pytest_plugins = ["rig.tap", "rig.doctor"]
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,8 @@ static void
 test_no_row_hides_another (void)
 {
   const ObkAdvice *const tables[]
-      = { obk_advice_on_certificate, obk_advice_on_jwt_login, obk_advice_on_jwt, obk_advice_on_key };
+      = { obk_advice_on_certificate, obk_advice_on_jwt_login, obk_advice_on_cert_login, obk_advice_on_jwt,
+          obk_advice_on_tls,         obk_advice_on_outage,    obk_advice_on_oauth2,     obk_advice_on_key };
 
   for (gsize i = 0; i < G_N_ELEMENTS (tables); i++)
     for (const ObkAdvice *row = tables[i]; row->phrase != NULL; row++)
@@ -79,6 +80,14 @@ test_jwt_login (void)
     { 400, "error validating token: invalid expiration time (exp) claim: token is expired", "has ended" },
     { 400, "error validating token: invalid not before (nbf) claim: token not yet valid", "begins later" },
     { 400, "error validating token: invalid issued at (iat) claim: token issued in the future", "was issued later" },
+    { 400, "role with oidc role_type is not allowed", "role_type jwt" },
+    { 400, "claim \\\"email\\\" not found in token", "user_claim" },
+    { 400, "error validating token: invalid algorithm (alg) header parameter: token signed with unexpected algorithm",
+      "jwt_supported_algs" },
+    { 400, "could not load configuration", "write its config" },
+    { 400, "no client certificate found", "type jwt" },
+    { 400, "invalid role name \\\"kms\\\"", "type jwt" },
+    { 500, "missing role_id", "type jwt" },
     { 403, "permission denied", "no auth method is mounted" },
   };
 
@@ -191,7 +200,7 @@ test_tls (void)
     { SSL_ERROR_BAD_CERT_DOMAIN, OBK_TLS_SAYS_NAME },
     { SEC_ERROR_UNKNOWN_ISSUER, OBK_TLS_SAYS_ISSUER },
     { SEC_ERROR_EXPIRED_CERTIFICATE, OBK_TLS_SAYS_EXPIRED },
-    { SEC_ERROR_EXPIRED_ISSUER_CERTIFICATE, OBK_TLS_SAYS_EXPIRED },
+    { SEC_ERROR_EXPIRED_ISSUER_CERTIFICATE, OBK_TLS_SAYS_ISSUER_TIME },
     { SSL_ERROR_RX_RECORD_TOO_LONG, OBK_TLS_SAYS_NO_TLS },
     { SSL_ERROR_RX_CERTIFICATE_REQUIRED_ALERT, OBK_TLS_SAYS_CLIENT },
   };

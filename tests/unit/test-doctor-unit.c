@@ -8,7 +8,9 @@
   "LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\n"                                    \
   "Before=multi-user.target shutdown.target kubelet.service\n"                                                         \
   "After=system.slice network-online.target bao-kms-provider.socket\nNeedDaemonReload=no\nResult=success\n"            \
-  "User=openbao-kms\nMainPID=812\nNRestarts=0\nExecMainStatus=5\n"
+  "User=openbao-kms\nMainPID=812\nNRestarts=0\nExecMainStatus=5\n"                                                     \
+  "ExecStart={ path=/usr/bin/bao-kms-provider ; argv[]=/usr/bin/bao-kms-provider serve --config "                      \
+  "/etc/openbao-kms/config.yaml ; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=0 }\n"
 #define SOCKET                                                                                                         \
   "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nListen=/run/openbao-kms/kms.sock (Stream)\n"           \
   "SocketMode=0660\nSocketGroup=openbao-kms-socket\n"
@@ -62,6 +64,9 @@ static const Case cases[] = {
     NULL, NULL },
   { "not-read-again", SERVICE, SOCKET, KUBELET, "NeedDaemonReload=no", "NeedDaemonReload=yes", FALSE, OBK_CHECK_WARN,
     "have changed", "systemctl daemon-reload" },
+  { "another-configuration", SERVICE, SOCKET, KUBELET, "/etc/openbao-kms/config.yaml", "/root/config.yaml", FALSE,
+    OBK_CHECK_WARN, "serve --config /root/config.yaml\"", "systemctl cat bao-kms-provider.service" },
+  { "another-spelling", SERVICE, SOCKET, KUBELET, "--config /etc", "--config=/etc", FALSE, OBK_CHECK_OK, NULL, NULL },
   { "another-path", SERVICE, SOCKET, KUBELET, "Listen=/run/openbao-kms/kms.sock", "Listen=/run/other.sock", FALSE,
     OBK_CHECK_FAIL, "listens on \"/run/other.sock (Stream)\"", "systemctl edit bao-kms-provider.socket" },
   { "another-group", SERVICE, SOCKET, KUBELET, "SocketGroup=openbao-kms-socket", "SocketGroup=kube", FALSE,
@@ -97,6 +102,7 @@ test_case (gconstpointer data)
           .service = service,
           .socket = socket,
           .kubelet = kubelet,
+          .config_path = "/etc/openbao-kms/config.yaml",
           .socket_path = "/run/openbao-kms/kms.sock",
           .socket_mode = 0660,
           .socket_group = "openbao-kms-socket",

@@ -2,6 +2,8 @@
 /* Why the service cannot get at a file, and what opens it: the directories on the way first, then the file. */
 #include "cli/doctor/access.h"
 
+#include "base/safe-file.h"
+
 #include <glib/gi18n.h>
 
 #include <errno.h>
@@ -57,6 +59,16 @@ obk_doctor_advise_on_way (ObkDoctor *doctor, ObkCheckReport *report, const char 
   return TRUE;
 }
 
+/* Whether it is not for its owner or mode that it was refused. */
+static gboolean
+is_open_to_service (const ObkDoctor *doctor, const char *path, const struct stat *status, ObkFileKind kind)
+{
+  mode_t forbidden = kind == OBK_FILE_PUBLIC ? OBK_FILE_MASK_PUBLIC : OBK_FILE_MASK_PRIVATE;
+
+  return (status->st_uid == 0 || status->st_uid == doctor->options.service.uid) && (status->st_mode & forbidden) == 0
+         && access (path, R_OK) == 0;
+}
+
 void
 obk_doctor_advise_on_file (ObkDoctor *doctor, ObkCheckReport *report, const char *path, ObkFileKind kind)
 {
@@ -77,6 +89,8 @@ obk_doctor_advise_on_file (ObkDoctor *doctor, ObkCheckReport *report, const char
                                  "over it"));
   else if (!S_ISREG (status.st_mode))
     obk_check_remedy (report, _ ("put a regular file there"));
+  else if (is_open_to_service (doctor, path, &status, kind))
+    obk_check_remedy (report, _ ("see whether it is the right file: its owner and mode are in order"));
   else if (kind == OBK_FILE_PUBLIC)
     {
       obk_check_remedy (report, _ ("give the file to root, readable by all and writable by nobody else"));

@@ -4,9 +4,12 @@
 
 #include "cli/doctor/doctor.h"
 #include "openbao/answer.h"
+#include "openbao/cert-login.h"
 #include "openbao/cert-signer.h"
 #include "openbao/jwt.h"
+#include "openbao/oauth2-answer.h"
 #include "openbao/pin.h"
+#include "openbao/tls-error.h"
 #include "registry/profile.h"
 
 #include <glib/gi18n.h>
@@ -53,6 +56,8 @@ const ObkAdvice obk_advice_on_certificate[] = {
   { NULL, NULL, NULL },
 };
 
+#define OTHER_METHOD N_ ("auth.jwt.mountPath is a mount of another kind: name one of type jwt")
+
 const ObkAdvice obk_advice_on_jwt_login[] = {
   { OBK_ANSWER_SAYS_NO_ROLE, N_ ("the role of auth.jwt.role is not there: correct that field, or make the role"),
     "bao list <auth>/role" },
@@ -75,12 +80,97 @@ const ObkAdvice obk_advice_on_jwt_login[] = {
     N_ ("the JWT has ended by OpenBao's clock: have its issuer write a fresh one, and compare the "
         "clocks"),
     NULL },
-  { OBK_ANSWER_SAYS_NOT_YET, N_ ("the JWT begins later by OpenBao's clock: compare the clocks"), NULL },
+  { OBK_ANSWER_SAYS_NOT_YET,
+    N_ ("the JWT begins later by OpenBao's clock: compare the clocks; one that has neither \"nbf\" nor \"iat\" begins "
+        "shortly before its end: have it issued with them"),
+    NULL },
   { OBK_ANSWER_SAYS_FUTURE, N_ ("the JWT was issued later by OpenBao's clock: compare the clocks"), NULL },
+  { OBK_ANSWER_SAYS_ROLE_TYPE, N_ ("the role of auth.jwt.role is for browsers: name one of role_type jwt"),
+    "bao list <auth>/role\nbao read <auth>/role/<role>" },
+  { OBK_ANSWER_SAYS_NO_CLAIM,
+    N_ ("the JWT lacks the claim that the role's user_claim or groups_claim names: have it issued with it, or change "
+        "the role"),
+    "bao read <auth>/role/<role>" },
+  { OBK_ANSWER_SAYS_ALGORITHM,
+    N_ ("the JWT is signed by an algorithm that the mount does not take: add it to jwt_supported_algs of the mount"),
+    "bao read <auth>/config" },
+  { OBK_ANSWER_SAYS_NOT_CONFIGURED,
+    N_ ("the mount of auth.jwt.mountPath was never told whose JWTs it takes: write its config"),
+    "bao write <auth>/config jwt_validation_pubkeys=@PUBLIC_KEY.pem" },
+  { OBK_ANSWER_SAYS_IS_CERT, OTHER_METHOD, "bao auth list" },
+  { OBK_ANSWER_SAYS_IS_APPROLE, OTHER_METHOD, "bao auth list" },
+  { OBK_ANSWER_SAYS_IS_KUBERNETES, OTHER_METHOD, "bao auth list" },
   { OBK_ANSWER_SAYS_DENIED,
     N_ ("no auth method is mounted at auth.jwt.mountPath, in openbao.namespace if there is one; "
         "or the role's token_bound_cidrs leave this node out. Correct the field or the mount"),
     "bao auth list" },
+  { NULL, NULL, NULL },
+};
+
+const ObkAdvice obk_advice_on_cert_login[] = {
+  { OBK_CERT_LOGIN_SAYS_NOT_ASKED,
+    N_ ("take tls_disable_client_certs out of OpenBao's listener and restart it; a proxy between must pass TLS "
+        "through"),
+    NULL },
+  { OBK_ANSWER_SAYS_DENIED,
+    N_ ("no auth method is mounted at auth.cert.mountPath, in openbao.namespace if there is one; "
+        "or the role's token_bound_cidrs leave this node out. Correct the field or the mount"),
+    "bao auth list" },
+  { NULL, NULL, NULL },
+};
+
+const ObkAdvice obk_advice_on_tls[] = {
+  { OBK_TLS_SAYS_NO_TLS, N_ ("correct the port, or give the listener of OpenBao a certificate (tls_disable off)"),
+    NULL },
+  { OBK_TLS_SAYS_CLIENT,
+    N_ ("take tls_require_and_verify_client_cert out of OpenBao's listener, or use "
+        "auth.method cert"),
+    NULL },
+  { OBK_TLS_SAYS_USE, N_ ("have OpenBao's certificate issued with the extended key usage serverAuth"), NULL },
+  { OBK_TLS_SAYS_VERSION, N_ ("let OpenBao's listener speak TLS 1.2 or 1.3 (tls_min_version, tls_max_version)"), NULL },
+  { NULL, NULL, NULL },
+};
+
+/* Of answers. */
+const ObkAdvice obk_advice_on_outage[] = {
+  { OBK_ANSWER_SAYS_NAMESPACE_SEALED, N_ ("unseal the namespace of openbao.namespace"),
+    "bao namespace unseal NAMESPACE" },
+  { OBK_ANSWER_SAYS_NAMESPACE_LOCKED, N_ ("unlock the namespace of openbao.namespace, or the one above it"),
+    "bao namespace unlock NAMESPACE" },
+  { OBK_ANSWER_SAYS_FOREIGN,
+    N_ ("something else than OpenBao answers there: correct openbao.address, or what the proxy in between passes on"),
+    NULL },
+  { NULL, NULL, NULL },
+};
+
+#define TOKEN_URL                                                                                                      \
+  N_ ("what answers at auth.jwt.oauth2.tokenUrl is no token endpoint: compare it with the token_endpoint of the "      \
+      "issuer's metadata (/.well-known/openid-configuration)")
+
+const ObkAdvice obk_advice_on_oauth2[] = {
+  { OBK_OAUTH2_SAYS_CLIENT,
+    N_ ("the issuer does not know the client by that secret: compare auth.jwt.oauth2.clientId, authMethod and what is "
+        "in clientSecretFile with what it has registered"),
+    NULL },
+  { OBK_OAUTH2_SAYS_SCOPE, N_ ("correct auth.jwt.oauth2.scopes, or have the client granted them"), NULL },
+  { OBK_OAUTH2_SAYS_TARGET, N_ ("correct auth.jwt.oauth2.resources or audience, or have the client granted them"),
+    NULL },
+  { OBK_JWT_SAYS_ISS, N_ ("set auth.jwt.expectedIssuer to what the issuer writes into \"iss\", or correct tokenUrl"),
+    NULL },
+  { OBK_JWT_SAYS_AUD,
+    N_ ("have the issuer grant one of auth.jwt.expectedAudience (auth.jwt.oauth2.audience, scopes or resources ask for "
+        "it), or correct that field"),
+    NULL },
+  { OBK_JWT_SAYS_SUB, N_ ("have the client's \"sub\" be auth.jwt.expectedSubject, or correct that field"), NULL },
+  { OBK_JWT_SAYS_EXP, N_ ("have the issuer grant longer ones, or lower auth.jwt.minRemainingTtl"), NULL },
+  { OBK_OAUTH2_SAYS_LIFETIME, N_ ("have the issuer grant longer ones, or lower auth.jwt.minRemainingTtl"), NULL },
+  { OBK_JWT_SAYS_NBF, N_ ("compare this node's clock with the issuer's"), OBK_DOCTOR_SET_CLOCK },
+  { OBK_JWT_SAYS_IAT, N_ ("compare this node's clock with the issuer's"), OBK_DOCTOR_SET_CLOCK },
+  { OBK_OAUTH2_SAYS_AS_JWT,
+    N_ ("the issuer grants opaque tokens: have it grant JWTs to this client (often by naming an audience)"), NULL },
+  { OBK_OAUTH2_SAYS_NOT_FOUND, TOKEN_URL, NULL },
+  { OBK_OAUTH2_SAYS_NO_JSON, TOKEN_URL, NULL },
+  { OBK_OAUTH2_SAYS_REDIRECT, N_ ("name in auth.jwt.oauth2.tokenUrl the address that it redirects to"), NULL },
   { NULL, NULL, NULL },
 };
 

@@ -19,6 +19,10 @@ typedef struct
 /* The tables, each ended by an empty row. */
 extern const ObkAdvice obk_advice_on_certificate[]; /* of openbao/pkcs11*.h, cert-signer.h, client-chain.h */
 extern const ObkAdvice obk_advice_on_jwt_login[];   /* of openbao/answer.h */
+extern const ObkAdvice obk_advice_on_cert_login[];  /* of openbao/answer.h, cert-login.h */
+extern const ObkAdvice obk_advice_on_outage[];      /* of openbao/answer.h, tls-error.h */
+extern const ObkAdvice obk_advice_on_tls[];         /* of openbao/tls-error.h: whose remedies name nothing */
+extern const ObkAdvice obk_advice_on_oauth2[];      /* of openbao/oauth2-answer.h, jwt.h */
 extern const ObkAdvice obk_advice_on_jwt[];         /* of openbao/jwt.h */
 extern const ObkAdvice obk_advice_on_key[];         /* of registry/profile.h */
 

@@ -101,8 +101,10 @@ const ObkCheck obk_checks[] = {
   { .id = "openbao.clock",
     .needs = { "openbao.tls" },
     .run = obk_doctor_clock,
-    .meaning = N_ ("This node's clock against the Date header of each address: more than 5 s is a warning, more than "
-                   "clockSkewLeeway of the login's method a failure."),
+    .meaning
+    = N_ ("This node's clock against the Date header of each address: more than 5 s is a warning, more than "
+          "clockSkewLeeway of the login's method a failure. Something that does not answer as OpenBao's health does "
+          "is warned about."),
     .remedy = N_ ("timedatectl on both; set the one that is wrong.") },
   { .id = "openbao.auth",
     .needs = { "openbao.tls", "jwt.local", "oauth2.acquire", "auth.cert.signer" },
@@ -114,9 +116,11 @@ const ObkCheck obk_checks[] = {
   { .id = "transit.capabilities",
     .needs = { "openbao.auth" },
     .run = obk_doctor_capabilities,
-    .meaning = N_ ("The token may do what the provider needs, and not what it must not: make, rotate, configure, trim, "
-                   "delete, restore, rewrap, export or back up the key, change the mount or its config/keys, write "
-                   "policies, logins or roles, or make tokens; nor sudo or delete on any of them."),
+    .meaning
+    = N_ ("The token may do what the provider needs, and not what it must not: make, rotate, configure, trim, "
+          "delete, restore, rewrap, export or back up the key, change the mount or its config/keys, write "
+          "policies, logins, roles or identities, or make tokens, import into the key, take data keys or the keys of "
+          "others by a wildcard, read raw storage, remount, seal or step down; nor sudo or delete on any of them."),
     .remedy = N_ ("bao-kms-provider policy openbao | bao policy write NAME -, and no other policy at the role.") },
   { .id = "transit.metadata",
     .needs = { "openbao.auth" },
@@ -163,17 +167,21 @@ const ObkCheck obk_checks[] = {
   { .id = "kms.status_encrypt",
     .needs = { "config.validate" },
     .run = obk_doctor_status_encrypt,
-    .meaning = N_ ("The running provider, and no other process, listens on the socket; Status is ok and names a key_id "
-                   "of this node's state; bytes go through Encrypt and Decrypt. Passed over with --before-start."),
+    .meaning
+    = N_ ("The running provider, and no other process, listens on the socket; Status is ok and names a key_id "
+          "of this node's state; bytes go through Encrypt and Decrypt. Where none runs: the health and metrics "
+          "addresses are free, and nobody else holds the state's lock. With --before-start only that is looked at."),
     .remedy = N_ ("systemctl enable --now bao-kms-provider.socket bao-kms-provider.service; journalctl -u "
                   "bao-kms-provider.service.") },
   { .id = "systemd.unit",
     .needs = { "config.validate" },
     .place = OBK_CHECK_AS_CALLER,
     .run = obk_doctor_systemd,
-    .meaning = N_ ("The service runs and does not end again and again, is ordered before kubelet.service and after the "
-                   "network, starts at boot, is not masked, and the socket unit has the path, mode and group of the "
-                   "configuration."),
+    .meaning
+    = N_ ("The service runs and does not end again and again, is ordered before kubelet.service and after the "
+          "network, starts at boot, is not masked, and the socket unit has the path, mode and group of the "
+          "configuration. A service that starts with another configuration than the one that is judged is warned "
+          "about."),
     .remedy = N_ ("systemctl edit, enable, daemon-reload, as the finding says.") },
   { .id = "selinux",
     .needs = { "config.validate" },

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "openbao/http.h"
 
 #include <glib/gi18n.h>
@@ -14,8 +15,24 @@ typedef struct
 {
   GMainLoop *loop;
   gint64 date_unix;
+  guint status;
+  gboolean foreign;
   GError *error;
 } Health;
+
+/* Source: https://openbao.org/api-docs/system/health/ */
+static gboolean
+is_of_openbao (const ObkHttpResponse *response)
+{
+  static const guint known[] = { 200, 429, 472, 473, 501, 503 };
+
+  g_autoptr (json_t) body = obk_json_parse (obk_secret_data (response->body), obk_secret_length (response->body), NULL);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (known); i++)
+    if (known[i] == response->status)
+      return json_is_object (body);
+  return FALSE;
+}
 
 static void
 got_health (const ObkHttpResponse *response, const GError *error, gboolean may_have_reached, gpointer user_data)
@@ -25,36 +42,44 @@ got_health (const ObkHttpResponse *response, const GError *error, gboolean may_h
   if (error != NULL)
     health->error = g_error_copy (error);
   else
-    health->date_unix = response->date_unix;
+    {
+      health->date_unix = response->date_unix;
+      health->status = response->status;
+      health->foreign = !is_of_openbao (response);
+    }
   g_main_loop_quit (health->loop);
 }
 
 static gboolean
-ask_date (ObkHttp *http, ObkEndpoint *endpoint, gint64 timeout_us, gint64 *date_unix, GError **error)
+ask_date (ObkHttp *http, ObkDoctorAddress *address, gint64 timeout_us, gint64 *date_unix, GError **error)
 {
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   Health health = { .loop = loop };
 
   obk_http_send (http,
                  &(ObkHttpRequest){
-                     .endpoint = endpoint,
+                     .endpoint = address->endpoint,
                      .path = HEALTH_PATH,
                      .deadline_us = obk_clock_boot_us () + timeout_us,
                  },
                  got_health, &health);
   g_main_loop_run (loop);
   *date_unix = health.date_unix;
-  if (health.error == NULL && health.date_unix > 0)
+  address->health = health.status;
+  if (health.error == NULL && health.date_unix > 0 && !health.foreign)
     return TRUE;
   if (health.error != NULL)
     g_propagate_error (error, health.error);
+  else if (health.foreign)
+    g_set_error (error, OBK_ERROR, OBK_ERROR_UNAVAILABLE, _ ("status %u of %s, with an answer that is not OpenBao's"),
+                 health.status, HEALTH_PATH);
   else
     g_set_error_literal (error, OBK_ERROR, OBK_ERROR_UNAVAILABLE, _ ("its answer has no Date header"));
   return FALSE;
 }
 
 gboolean
-obk_doctor_clock_offset (ObkDoctor *doctor, ObkEndpoint *endpoint, gint64 *offset_us, GError **error)
+obk_doctor_clock_offset (ObkDoctor *doctor, ObkDoctorAddress *address, gint64 *offset_us, GError **error)
 {
   const ObkConfig *config = doctor->config;
   ObkPoller *poller = obk_doctor_poller (doctor, error);
@@ -66,7 +91,7 @@ obk_doctor_clock_offset (ObkDoctor *doctor, ObkEndpoint *endpoint, gint64 *offse
     return FALSE;
   tunnel = obk_tunnel_new (poller, config->openbao.ca_cert_file, obk_session_wants_fips (config), error);
   http = tunnel != NULL ? obk_http_new (poller, tunnel, error) : NULL;
-  if (http == NULL || !ask_date (http, endpoint, config->openbao.timeout_us, &date_unix, error))
+  if (http == NULL || !ask_date (http, address, config->openbao.timeout_us, &date_unix, error))
     return FALSE;
   now_us = g_get_real_time ();
   /* The header has dropped what is less than a second: the clocks agree when ours is anywhere within that second. */
@@ -107,14 +132,14 @@ obk_doctor_clock (ObkDoctor *doctor, ObkCheckReport *report)
 
   for (guint i = 0; i < doctor->addresses->len; i++)
     {
-      const ObkDoctorAddress *address = g_ptr_array_index (doctor->addresses, i);
+      ObkDoctorAddress *address = g_ptr_array_index (doctor->addresses, i);
       const char *authority = obk_endpoint_authority (address->endpoint);
       g_autoptr (GError) error = NULL;
       gint64 offset_us = 0;
 
       if (address->reached == NULL)
         continue;
-      if (obk_doctor_clock_offset (doctor, address->endpoint, &offset_us, &error))
+      if (obk_doctor_clock_offset (doctor, address, &offset_us, &error))
         {
           obk_doctor_judge_clock (doctor->config, report, authority, offset_us);
           n_asked++;

@@ -254,6 +254,12 @@ options (void)
 const ObkCommand obk_command_doctor = {
   .name = "doctor",
   .summary = N_ ("Check everything that the provider needs, as it would run; say what to do about what is wrong."),
+  .details
+  = N_ ("Run it as root: it then works as the service's user would, from the files to OpenBao. It changes "
+        "nothing; in OpenBao it logs in, and encrypts and decrypts bytes of its own. The first [fail] is where "
+        "to begin, with what to do below it; what depends on it is skipped. Exit code 3 is the "
+        "configuration's, 4 another check's. Names of mount, key, auth method and role stand in the text, and "
+        "not in the JSON."),
   .example = OBK_PROGRAM " doctor --encryption-config /etc/kubernetes/encryption.yaml",
   .options = options,
   .run = run,

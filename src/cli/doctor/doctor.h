@@ -34,6 +34,7 @@ typedef struct
   ObkEndpoint *endpoint;
   GList *found;          /* of GInetAddress */
   GInetAddress *reached; /* (nullable): which accepts connections */
+  guint health;          /* the status of its answer to sys/health; 0 without one */
 } ObkDoctorAddress;
 
 typedef struct _ObkDoctor ObkDoctor;
@@ -109,7 +110,7 @@ void obk_doctor_selinux (ObkDoctor *doctor, ObkCheckReport *report);
  *
  * Asks one address for its health; no token is needed.
  */
-gboolean obk_doctor_clock_offset (ObkDoctor *doctor, ObkEndpoint *endpoint, gint64 *offset_us, GError **error);
+gboolean obk_doctor_clock_offset (ObkDoctor *doctor, ObkDoctorAddress *address, gint64 *offset_us, GError **error);
 
 /* What an offset comes to under the configured login. @authority: whose clock it was compared with */
 void obk_doctor_judge_clock (const ObkConfig *config, ObkCheckReport *report, const char *authority, gint64 offset_us);
@@ -125,7 +126,7 @@ char *obk_doctor_quote (const char *text);
 GPtrArray *obk_doctor_addresses_new (const ObkConfig *config);
 
 /* Adds the remedy for an OpenBao that does not serve: sealed, slow, limited. */
-void obk_doctor_advise_on_outage (ObkCheckReport *report, const GError *error);
+void obk_doctor_advise_on_outage (const ObkDoctor *doctor, ObkCheckReport *report, const GError *error);
 
 /* Returns: (transfer full): "3 days", "2 h", "45 s" */
 char *obk_doctor_span (gint64 us);

@@ -83,7 +83,10 @@ obk_doctor_config_validate (ObkDoctor *doctor, ObkCheckReport *report)
       g_autofree char *line = obk_config_problem_format (problem, path);
 
       obk_check_fail (report, "%s", line);
-      if (i == 0)
+      if (problem->source != NULL)
+        obk_check_remedy (report, _ ("correct %s where doctor and the service get it from (systemctl cat)"),
+                          problem->source);
+      else if (i == 0)
         obk_check_remedy (report, _ ("correct the file; docs/configuration.md has every field"));
     }
   if (problems->len == 0)
@@ -295,9 +298,9 @@ find_clock_offset (ObkDoctor *doctor, gboolean *known)
   *known = FALSE;
   for (guint i = 0; i < doctor->addresses->len && !*known; i++)
     {
-      const ObkDoctorAddress *address = g_ptr_array_index (doctor->addresses, i);
+      ObkDoctorAddress *address = g_ptr_array_index (doctor->addresses, i);
 
-      *known = obk_doctor_clock_offset (doctor, address->endpoint, &offset_us, NULL);
+      *known = obk_doctor_clock_offset (doctor, address, &offset_us, NULL);
     }
   return ABS (offset_us) > MAX (doctor->config->auth.jwt.clock_skew_leeway_us, OBK_DOCTOR_CLOCK_US) ? offset_us : 0;
 }

@@ -5,22 +5,39 @@
 #include "base/error.h"
 #include "cli/ask.h"
 #include "cli/doctor/advice.h"
-#include "openbao/answer.h"
 
 #include <glib/gi18n.h>
 
-#include <string.h>
+#define HEALTH_NOT_INITIALIZED 501
+
+/* One that was never initialized says of itself that it is sealed. */
+static gboolean
+is_initialized (const ObkDoctor *doctor)
+{
+  for (guint i = 0; doctor->addresses != NULL && i < doctor->addresses->len; i++)
+    {
+      const ObkDoctorAddress *address = g_ptr_array_index (doctor->addresses, i);
+
+      if (address->health == HEALTH_NOT_INITIALIZED)
+        return FALSE;
+    }
+  return TRUE;
+}
 
 void
-obk_doctor_advise_on_outage (ObkCheckReport *report, const GError *error)
+obk_doctor_advise_on_outage (const ObkDoctor *doctor, ObkCheckReport *report, const GError *error)
 {
+  if (obk_advice_add (obk_advice_on_outage, error->message, report))
+    return;
   switch (obk_error_code (error))
     {
     case OBK_ERROR_SEALED:
-      if (strstr (error->message, OBK_ANSWER_SAYS_NAMESPACE_SEALED) != NULL)
+      if (!is_initialized (doctor))
         {
-          obk_check_remedy (report, _ ("unseal the namespace of openbao.namespace"));
-          obk_check_command (report, "bao namespace unseal NAMESPACE");
+          obk_check_remedy (report,
+                            _ ("it was never initialized: if it is new, initialize it and set it up; if not, its "
+                               "storage is gone or another one: bring that back"));
+          obk_check_command (report, "bao operator init -status");
           break;
         }
       obk_check_remedy (report, _ ("unseal it: on each sealed node, as often as keys are needed"));
@@ -33,8 +50,15 @@ obk_doctor_advise_on_outage (ObkCheckReport *report, const GError *error)
     case OBK_ERROR_TIMEOUT:
       obk_check_remedy (report, _ ("see why OpenBao is slow, or raise openbao.timeout and auth.loginTimeout"));
       break;
+    case OBK_ERROR_TLS_FAILED:
+      if (!obk_advice_add (obk_advice_on_tls, error->message, report))
+        obk_check_remedy (report, _ ("see OpenBao's log and its listener's tls settings on that machine"));
+      break;
+    case OBK_ERROR_ANSWER_REFUSED:
+      obk_check_remedy (report, _ ("name in openbao.address OpenBao itself, not what redirects to it"));
+      break;
     default:
-      obk_check_remedy (report, _ ("see OpenBao's own log on that machine"));
+      obk_check_remedy (report, _ ("see OpenBao's own log on that machine, and the one of a proxy before it"));
       break;
     }
 }
@@ -49,8 +73,10 @@ advise_on_jwt_login (ObkCheckReport *report, const char *problem)
 }
 
 static void
-advise_on_cert_login (ObkCheckReport *report)
+advise_on_cert_login (ObkCheckReport *report, const char *problem)
 {
+  if (obk_advice_add (obk_advice_on_cert_login, problem, report))
+    return;
   obk_check_remedy (report, _ ("no role of the mount at auth.cert.mountPath takes the certificate, or the one of "
                                "auth.cert.name does not: compare its certificate and allowed_ names with ours"));
   obk_check_command (report, "bao list <auth>/certs\nbao read <auth>/certs/<role>");
@@ -66,7 +92,7 @@ refuse_login (const ObkDoctor *doctor, ObkCheckReport *report, const GError *err
       if (doctor->config->auth.method == OBK_AUTH_JWT)
         advise_on_jwt_login (report, error->message);
       else
-        advise_on_cert_login (report);
+        advise_on_cert_login (report, error->message);
       break;
     case OBK_ERROR_KEY_MISSING: /* a 404 of a login is the namespace's */
       obk_check_remedy (report, _ ("correct openbao.namespace, or make that namespace"));
@@ -76,7 +102,7 @@ refuse_login (const ObkDoctor *doctor, ObkCheckReport *report, const GError *err
       obk_check_remedy (report, _ ("mend the credential; the check of it above says more"));
       break;
     default:
-      obk_doctor_advise_on_outage (report, error);
+      obk_doctor_advise_on_outage (doctor, report, error);
       break;
     }
 }

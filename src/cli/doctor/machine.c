@@ -38,6 +38,7 @@ obk_doctor_systemd (ObkDoctor *doctor, ObkCheckReport *report)
           .service = service,
           .socket = socket,
           .kubelet = kubelet,
+          .config_path = obk_config_path (doctor->options.config_path),
           .socket_path = config->server.socket_path,
           .socket_mode = config->server.socket_mode,
           .socket_group = config->server.socket_group,

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/safe-file.h"
+#include "cli/doctor/advice.h"
 #include "cli/registry-command.h"
 #include "openbao/handshake.h"
 #include "openbao/nss.h"
@@ -377,10 +378,20 @@ leaf_of (const ObkHandshake *handshake)
   return handshake->chain->len > 0 ? g_ptr_array_index (handshake->chain, 0) : NULL;
 }
 
-/* By the causes of openbao/tls-error.h. Its remedies name what was found, and so are no table of advice.h. */
-static void
-advise_on_tls (ObkDoctor *doctor, ObkCheckReport *report, const ObkHandshake *handshake, const char *problem)
+/* Who has issued the last certificate that it showed. */
+static const char *
+last_issuer (const ObkHandshake *handshake)
 {
+  const ObkPeerCertificate *last = g_ptr_array_index (handshake->chain, handshake->chain->len - 1);
+
+  return last->issuer;
+}
+
+/* By the causes of openbao/tls-error.h: those whose remedies name what was found, and then advice.h's. */
+static void
+advise_on_tls (ObkDoctor *doctor, ObkCheckReport *report, const ObkHandshake *handshake, const GError *error)
+{
+  const char *problem = error->message;
   const ObkPeerCertificate *leaf = leaf_of (handshake);
   g_autofree char *now = obk_registry_command_time (obk_clock_unix ());
 
@@ -388,16 +399,28 @@ advise_on_tls (ObkDoctor *doctor, ObkCheckReport *report, const ObkHandshake *ha
     {
       g_autofree char *names = describe_names (leaf);
 
-      obk_check_remedy (report,
-                        _ ("set openbao.tlsServerName to a name that the certificate has (%s), or have one "
-                           "issued for \"%s\""),
-                        names, doctor->config->openbao.tls_server_name);
+      if (leaf->names[0] == NULL)
+        obk_check_remedy (report,
+                          _ ("have a certificate issued with the alternative name \"%s\": names elsewhere in "
+                             "it do not count"),
+                          doctor->config->openbao.tls_server_name);
+      else
+        obk_check_remedy (report,
+                          _ ("set openbao.tlsServerName to a name that the certificate has (%s), or have one "
+                             "issued for \"%s\""),
+                          names, doctor->config->openbao.tls_server_name);
     }
   else if (strstr (problem, OBK_TLS_SAYS_ISSUER) != NULL && leaf != NULL)
     obk_check_remedy (report,
                       _ ("put the certificate of \"%s\", or of who has issued that, into openbao.caCertFile "
-                         "(%s)"),
+                         "(%s); one between goes behind OpenBao's own in tls_cert_file of its listener"),
                       leaf->issuer, doctor->config->openbao.ca_cert_file);
+  else if (strstr (problem, OBK_TLS_SAYS_ISSUER_TIME) != NULL && leaf != NULL)
+    obk_check_remedy (
+        report,
+        _ ("in openbao.caCertFile (%s) the certificate of \"%s\" has ended: put its successor's there, on all "
+           "nodes; or this node's clock, %s, is wrong"),
+        doctor->config->openbao.ca_cert_file, last_issuer (handshake), now);
   else if (strstr (problem, OBK_TLS_SAYS_EXPIRED) != NULL && leaf != NULL)
     {
       g_autofree char *end = obk_registry_command_time (leaf->not_after_unix);
@@ -412,12 +435,11 @@ advise_on_tls (ObkDoctor *doctor, ObkCheckReport *report, const ObkHandshake *ha
       obk_check_remedy (report, _ ("set this node's clock, which says %s; the certificate begins at %s"), now, begin);
       obk_check_command (report, OBK_DOCTOR_SET_CLOCK);
     }
-  else if (strstr (problem, OBK_TLS_SAYS_NO_TLS) != NULL)
-    obk_check_remedy (report, _ ("correct the port, or give the listener of OpenBao a certificate (tls_disable off)"));
-  else if (strstr (problem, OBK_TLS_SAYS_CLIENT) != NULL)
-    obk_check_remedy (report, _ ("take tls_require_and_verify_client_cert out of OpenBao's listener, or use "
-                                 "auth.method cert"));
-  else
+  else if (obk_error_code (error) == OBK_ERROR_TIMEOUT)
+    obk_check_remedy (report,
+                      _ ("it takes connections and says nothing: see whether OpenBao hangs or is overloaded, and "
+                         "whether the port is its own"));
+  else if (!obk_advice_add (obk_advice_on_tls, problem, report))
     obk_check_remedy (report, _ ("see OpenBao's log and its listener's tls settings on that machine"));
 }
 
@@ -525,7 +547,7 @@ obk_doctor_tls (ObkDoctor *doctor, ObkCheckReport *report)
         }
       add_failure (report, authority, result->error->message, n_passed > 0);
       if (result->handshake.chain != NULL)
-        advise_on_tls (doctor, report, &result->handshake, result->error->message);
+        advise_on_tls (doctor, report, &result->handshake, result->error);
     }
   if (n_passed > 0)
     check_authority_end (doctor, report, bundle);

@@ -5,11 +5,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/safe-file.h"
+#include "cli/doctor/advice.h"
 #include "openbao/oauth2.h"
 
 #include <glib/gi18n.h>
 
-#include <string.h>
+#include <unistd.h>
 
 /* Returns: whether there is something to check */
 static gboolean
@@ -46,7 +47,10 @@ obk_doctor_oauth2_local (ObkDoctor *doctor, ObkCheckReport *report)
         return;
       obk_check_remedy (report, _ ("write the client's secret alone into the file of auth.jwt.oauth2.clientSecretFile, "
                                    "which belongs to root and the service's group"));
-      obk_check_command (report, "chown root:%u %s\nchmod 0640 %s", doctor->options.service.gid, quoted, quoted);
+      if (path != NULL && access (path, F_OK) == 0)
+        obk_check_command (report, "chown root:%u %s\nchmod 0640 %s", doctor->options.service.gid, quoted, quoted);
+      else if (path != NULL)
+        obk_check_command (report, "install -m 0640 -o root -g %u /dev/stdin %s", doctor->options.service.gid, quoted);
     }
 }
 
@@ -94,11 +98,12 @@ refuse (const ObkDoctor *doctor, ObkCheckReport *report, const GError *error)
                                    "authorities); then that it is well"));
       obk_check_command (report, "curl -sS -o /dev/null -w '%%{http_code}\\n' %s", quoted);
     }
-  else if (obk_error_code (error) == OBK_ERROR_OAUTH2_REJECTED)
+  else if (obk_error_code (error) == OBK_ERROR_OAUTH2_REJECTED
+           && !obk_advice_add (obk_advice_on_oauth2, error->message, report))
     obk_check_remedy (report, _ ("compare auth.jwt.oauth2.clientId, the secret, authMethod, scopes, audience and "
                                  "resources with what the issuer has registered, and expectedIssuer and "
                                  "expectedAudience with what it grants"));
-  else
+  else if (obk_error_code (error) != OBK_ERROR_OAUTH2_REJECTED)
     obk_check_remedy (report, _ ("mend the secret's file, or the CA file of auth.jwt.oauth2.caCertFile"));
 }
 

@@ -4,7 +4,9 @@
 
 #include "base/names.h"
 #include "cli/doctor/exchange.h"
+#include "cli/doctor/lock.h"
 #include "observe/web-listen.h"
+#include "registry/state-directory.h"
 
 #include <glib/gi18n.h>
 
@@ -32,23 +34,79 @@ static void
 check_address (ObkCheckReport *report, const char *field, const char *address)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (ObkWebListen) listen = NULL;
 
-  if (*address == '\0' || g_str_has_prefix (address, "unix:"))
-    return;
-  listen = obk_web_listen_new (address, &error);
-  if (listen != NULL)
+  if (*address == '\0' || obk_web_listen_examine (address, &error))
     return;
   obk_check_fail (report, "%s: %s", field, error->message);
+  if (g_str_has_prefix (address, "unix:"))
+    {
+      obk_check_remedy (report,
+                        _ ("name in %s a path in a directory that only root or the service can change, where "
+                           "nothing but its socket is"),
+                        field);
+      return;
+    }
+  if (strstr (error->message, OBK_WEB_LISTEN_SAYS_IN_USE) == NULL)
+    {
+      obk_check_remedy (report,
+                        _ ("name in %s an address of this machine and a port that the service may take (from "
+                           "1024 on)"),
+                        field);
+      obk_check_command (report, "ip -brief address");
+      return;
+    }
   obk_check_remedy (report, _ ("end the process that has the address, or name another one in %s; who it is:"), field);
   obk_check_command (report, "ss -ltnp sport = %s", strrchr (address, ':') != NULL ? strrchr (address, ':') : address);
 }
 
+/* Returns: (transfer full) (nullable): the process's name, cut to 15 bytes by the kernel; of another pid namespace
+ * %NULL
+ */
+static char *
+name_process (pid_t pid)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%d/comm", pid);
+  char *name = NULL;
+
+  return pid > 0 && g_file_get_contents (path, &name, NULL, NULL) ? g_strchomp (name) : NULL;
+}
+
+static gboolean
+is_provider (const char *name)
+{
+  return strncmp (name, OBK_PROGRAM, strlen (name)) == 0;
+}
+
+static pid_t
+lock_holder (const ObkDoctor *doctor)
+{
+  g_autoptr (ObkStateDirectory) directory = obk_state_directory_open (doctor->config->state.path, NULL);
+
+  return directory != NULL ? obk_lock_holder_of_file (obk_state_directory_lock_path (directory)) : 0;
+}
+
+/* Nobody answers at the socket, and yet the state is in use: by a provider with another socket, or a command. */
 static void
-check_addresses (const ObkDoctor *doctor, ObkCheckReport *report)
+check_lock_is_free (const ObkDoctor *doctor, ObkCheckReport *report)
+{
+  pid_t pid = lock_holder (doctor);
+  g_autofree char *name = name_process (pid);
+
+  if (pid == 0)
+    return;
+  obk_check_fail (report, _ ("process %d (\"%s\") holds the lock of \"%s\", and does not listen on \"%s\""), pid,
+                  name != NULL ? name : "?", doctor->config->state.path, doctor->config->server.socket_path);
+  obk_check_remedy (report, _ ("restart it if it is this service with an older configuration, else stop it; two "
+                               "providers have a state.path each. Who it is:"));
+  obk_check_command (report, "ps -fp %d", pid);
+}
+
+static void
+check_before_start (const ObkDoctor *doctor, ObkCheckReport *report)
 {
   if (!doctor->options.is_service)
     return;
+  check_lock_is_free (doctor, report);
   check_address (report, "server.healthAddress", doctor->config->server.health_address);
   check_address (report, "server.metricsAddress", doctor->config->server.metrics_address);
 }
@@ -61,7 +119,7 @@ is_down (const ObkDoctor *doctor, ObkCheckReport *report)
     return FALSE;
   obk_check_fail (report, "%s", doctor->options.outage);
   advise_to_start (doctor, report);
-  check_addresses (doctor, report);
+  check_before_start (doctor, report);
   return TRUE;
 }
 
@@ -82,18 +140,6 @@ read_listener (const char *path, struct ucred *who)
   return known;
 }
 
-/* Returns: (transfer full) (nullable): the process's name, cut to 15 bytes by the kernel; of another pid namespace
- * %NULL
- */
-static char *
-name_process (pid_t pid)
-{
-  g_autofree char *path = g_strdup_printf ("/proc/%d/comm", pid);
-  char *name = NULL;
-
-  return pid > 0 && g_file_get_contents (path, &name, NULL, NULL) ? g_strchomp (name) : NULL;
-}
-
 /* Returns: whether it is the provider that listens, or systemd for it, or nobody knows */
 static gboolean
 check_listener (ObkCheckReport *report, const char *path)
@@ -101,13 +147,32 @@ check_listener (ObkCheckReport *report, const char *path)
   struct ucred who = { 0 };
   g_autofree char *name = read_listener (path, &who) ? name_process (who.pid) : NULL;
 
-  if (name == NULL || who.pid == 1 || strcmp (name, SYSTEMD) == 0 || strncmp (name, OBK_PROGRAM, strlen (name)) == 0)
+  if (name == NULL || who.pid == 1 || strcmp (name, SYSTEMD) == 0 || is_provider (name))
     return TRUE;
   obk_check_fail (report, _ ("process %d (\"%s\", uid %u) listens on \"%s\", and not the provider"), who.pid, name,
                   who.uid, path);
   obk_check_remedy (report, _ ("stop that process, take its socket away and start the provider"));
   obk_check_command (report, "ps -fp %d\nss -xlp src %s", who.pid, path);
   return FALSE;
+}
+
+/* A provider that has this state runs, and nobody can reach it: what is at its socket's path went, or is not its own.
+ */
+static gboolean
+lost_its_socket (const ObkDoctor *doctor, ObkCheckReport *report)
+{
+  pid_t pid = lock_holder (doctor);
+  g_autofree char *name = name_process (pid);
+
+  if (name == NULL || !is_provider (name))
+    return FALSE;
+  obk_check_fail (report,
+                  _ ("the provider runs (process %d), and nobody can reach it at \"%s\": its socket was taken "
+                     "away, or it runs with another configuration"),
+                  pid, doctor->config->server.socket_path);
+  obk_check_remedy (report, _ ("restart both units, which makes the socket anew"));
+  obk_check_command (report, "systemctl restart %s", doctor->units);
+  return TRUE;
 }
 
 static void
@@ -120,13 +185,15 @@ refuse_socket (const ObkDoctor *doctor, ObkCheckReport *report, const char *prob
     }
   if (is_down (doctor, report))
     return;
+  if (lost_its_socket (doctor, report))
+    return;
   obk_check_fail (report, "%s", problem);
   if (strstr (problem, OBK_KMS_CLIENT_SAYS_DENIED) != NULL)
     obk_check_remedy (report, _ ("the checks of socket.group and socket.parent above say what keeps the service out"));
   else
     {
       advise_to_start (doctor, report);
-      check_addresses (doctor, report);
+      check_before_start (doctor, report);
     }
 }
 
@@ -221,7 +288,7 @@ obk_doctor_status_encrypt (ObkDoctor *doctor, ObkCheckReport *report)
   if (doctor->options.before_start)
     {
       if (!read_listener (path, &who))
-        check_addresses (doctor, report);
+        check_before_start (doctor, report);
       if (report->findings->len == 0)
         obk_check_pass_over (report, _ ("not looked at before the first start (--before-start)"));
       return;

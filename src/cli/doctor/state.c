@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define LEAST_FREE_BYTES (4 * 1024 * 1024) /* both files, twice */
+#define LEAST_FREE_FILES 4                 /* the lock, and a temporary one of each */
 #define RECOVER OBK_PROGRAM " recover-state"
 
 /* Whether the service can save. */
@@ -41,11 +42,19 @@ check_directory (ObkDoctor *doctor, ObkCheckReport *report)
                              doctor->options.service.gid, quoted);
         }
     }
-  else if (statvfs (directory, &space) == 0 && (guint64)space.f_bavail * space.f_frsize < LEAST_FREE_BYTES)
+  else if (statvfs (directory, &space) != 0)
+    return;
+  else if ((guint64)space.f_bavail * space.f_frsize < LEAST_FREE_BYTES)
     {
       obk_check_fail (report, _ ("the file system of \"%s\" is full"), directory);
       obk_check_remedy (report, _ ("make room on it"));
       obk_check_command (report, "df -h %s", quoted);
+    }
+  else if (space.f_files > 0 && space.f_favail < LEAST_FREE_FILES)
+    {
+      obk_check_fail (report, _ ("the file system of \"%s\" has no room for more files (inodes)"), directory);
+      obk_check_remedy (report, _ ("take files away on it"));
+      obk_check_command (report, "df -i %s", quoted);
     }
 }
 
@@ -95,11 +104,24 @@ refuse_unreadable (ObkDoctor *doctor, ObkCheckReport *report, const char *path)
 }
 
 static gboolean
-has_unsafe_mode (const char *path, mode_t unsafe)
+has_unsafe_mode (const char *path, mode_t type, mode_t unsafe)
 {
   struct stat status;
 
-  return lstat (path, &status) == 0 && !S_ISLNK (status.st_mode) && (status.st_mode & unsafe) != 0;
+  return lstat (path, &status) == 0 && (status.st_mode & S_IFMT) == type && (status.st_mode & unsafe) != 0;
+}
+
+/* What lies in the place of a file and is none. Returns: (nullable): @state or @checkpoint */
+static const char *
+find_other_than_file (const char *state, const char *checkpoint)
+{
+  const char *const paths[] = { state, checkpoint };
+  struct stat status;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (paths); i++)
+    if (lstat (paths[i], &status) == 0 && !S_ISREG (status.st_mode))
+      return paths[i];
+  return NULL;
 }
 
 /* What to do about a state that can be read and may not be used. */
@@ -108,16 +130,26 @@ advise_on_state (ObkDoctor *doctor, ObkCheckReport *report, const char *checkpoi
 {
   const char *state = doctor->config->state.path;
   g_autofree char *directory = g_path_get_dirname (state);
-  gboolean open_directory = has_unsafe_mode (directory, OBK_STATE_UNSAFE_DIRECTORY_MODE);
-  gboolean open_state = has_unsafe_mode (state, OBK_STATE_UNSAFE_FILE_MODE);
+  gboolean open_directory = has_unsafe_mode (directory, S_IFDIR, OBK_STATE_UNSAFE_DIRECTORY_MODE);
+  gboolean open_state = has_unsafe_mode (state, S_IFREG, OBK_STATE_UNSAFE_FILE_MODE);
+  const char *other = find_other_than_file (state, checkpoint);
   const char *open = open_directory ? directory : open_state ? state : checkpoint;
   g_autofree char *quoted = obk_doctor_quote (open);
 
-  if (open_directory || open_state || has_unsafe_mode (checkpoint, OBK_STATE_UNSAFE_FILE_MODE))
+  if (open_directory || open_state || has_unsafe_mode (checkpoint, S_IFREG, OBK_STATE_UNSAFE_FILE_MODE))
     {
       obk_check_remedy (report,
                         _ ("shut others out; if what is in it may have been changed, restore it from a backup"));
       obk_check_command (report, "chmod %s %s", open_directory ? "0750" : "0640", quoted);
+    }
+  else if (other != NULL)
+    {
+      g_autofree char *quoted_other = obk_doctor_quote (other);
+
+      obk_check_remedy (report,
+                        _ ("move away what is there, and put the file itself in its place: what a link points to, "
+                           "or both files from a backup or a healthy peer"));
+      obk_check_command (report, "ls -ld %s", quoted_other);
     }
   else if (strstr (doctor->state_error->message, OBK_STATE_OTHER_SCOPE) != NULL)
     obk_check_remedy (report,

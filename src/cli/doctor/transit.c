@@ -70,6 +70,14 @@ static const Permission permissions[] = {
   { .path = "<mount>/export/hmac-key/<key>/1", .forbidden = "read" },
   { .path = "<mount>/export/hmac-key/<key>/latest", .forbidden = "read" },
   { .path = "<mount>/backup/<key>", .forbidden = "read" },
+  { .path = "<mount>/byok-export/<key>/<key>", .forbidden = "read" },
+  { .path = "<mount>/datakey/plaintext/<key>", .forbidden = "create,update" },
+  { .path = "<mount>/keys/<key>/import", .forbidden = "create,update" },
+  { .path = "<mount>/keys/<key>/import_version", .forbidden = "create,update" },
+  { .path = "<mount>/cache-config", .forbidden = "create,update" },
+  /* other clusters' keys */
+  { .path = "<mount>/encrypt/*", .forbidden = "create,update" },
+  { .path = "<mount>/decrypt/*", .forbidden = "create,update" },
   { .path = "sys/capabilities-self" },
   /* by which it could give itself more */
   { .path = "sys/policies/acl/*", .forbidden = "create,update" },
@@ -77,11 +85,17 @@ static const Permission permissions[] = {
   { .path = "sys/auth/*", .forbidden = "create,update" },
   { .path = "auth/*", .forbidden = "create,update" },
   { .path = "auth/token/create", .forbidden = "create,update" },
+  { .path = "identity/*", .forbidden = "create,update" },
   { .path = "<auth>/config", .forbidden = "create,update" },
   { .path = "<auth>/role/<role>", .forbidden = "create,update" },
   { .path = "<auth>/certs/<role>", .forbidden = "create,update" },
   { .path = "sys/mounts/<mount>", .forbidden = "create,update" },
   { .path = "sys/mounts/<mount>/tune", .forbidden = "create,update" },
+  /* by which it could get at all that is stored, or stop OpenBao */
+  { .path = "sys/raw/*", .forbidden = "create,read,update" },
+  { .path = "sys/remount", .forbidden = "create,update" },
+  { .path = "sys/seal", .forbidden = "create,update" },
+  { .path = "sys/step-down", .forbidden = "create,update" },
 };
 
 static char *
@@ -189,7 +203,7 @@ obk_doctor_capabilities (ObkDoctor *doctor, ObkCheckReport *report)
   if (answer == NULL)
     {
       obk_check_fail (report, "%s", error->message);
-      obk_doctor_advise_on_outage (report, error);
+      obk_doctor_advise_on_outage (doctor, report, error);
       return;
     }
   if (is_another_key (report, answer, paths))
@@ -211,10 +225,31 @@ obk_doctor_capabilities (ObkDoctor *doctor, ObkCheckReport *report)
 
 /* The key */
 
-static void
-refuse_call (ObkCheckReport *report, const GError *error)
+/* Whether something else than Transit is mounted there: what every Transit mount answers is not known either. */
+static gboolean
+is_another_engine (ObkDoctor *doctor)
 {
+  g_autoptr (GError) error = NULL;
+  gboolean disabled = FALSE;
+
+  return !obk_ask_upsert (doctor->session, &disabled, &error)
+         && (obk_error_code (error) == OBK_ERROR_KEY_MISSING || obk_error_code (error) == OBK_ERROR_UNAVAILABLE);
+}
+
+static void
+refuse_call (ObkDoctor *doctor, ObkCheckReport *report, const GError *error)
+{
+  gboolean foreign = strstr (error->message, OBK_ANSWER_SAYS_FOREIGN) != NULL;
+
   obk_check_fail (report, "%s", error->message);
+  if ((foreign || obk_error_code (error) == OBK_ERROR_KEY_MISSING)
+      && strstr (error->message, OBK_ANSWER_SAYS_NO_ROUTE) == NULL && is_another_engine (doctor))
+    {
+      obk_check_remedy (report, _ ("what is mounted at transit.mountPath is not Transit: correct that field, or mount "
+                                   "Transit elsewhere and name that"));
+      obk_check_command (report, "bao secrets list");
+      return;
+    }
   switch (obk_error_code (error))
     {
     case OBK_ERROR_KEY_MISSING:
@@ -231,12 +266,18 @@ refuse_call (ObkCheckReport *report, const GError *error)
       break;
     case OBK_ERROR_POLICY_DENIED:
     case OBK_ERROR_DENIAL_UNCONFIRMED:
-      obk_check_remedy (report,
-                        _ ("transit.mountPath and transit.keyName must be those of the policy, or the other way "
-                           "around"));
+      advise_on_policy (doctor, report);
+      obk_check_remedy (report, _ ("the policy denies the call, or limits its parameters (allowed_parameters, "
+                                   "denied_parameters, required_parameters); write the one that is needed:"));
+      break;
+    case OBK_ERROR_VERSION_UNUSABLE:
+      obk_check_remedy (report, _ ("the finding of transit.version_restrictions says what to lower"));
+      break;
+    case OBK_ERROR_TRANSIT_REFUSED:
+      obk_check_remedy (report, _ ("the findings of transit.profile say what the key is not made for"));
       break;
     default:
-      obk_doctor_advise_on_outage (report, error);
+      obk_doctor_advise_on_outage (doctor, report, error);
       break;
     }
 }
@@ -248,7 +289,7 @@ obk_doctor_metadata (ObkDoctor *doctor, ObkCheckReport *report)
 
   doctor->metadata = obk_ask_key (doctor->session, &error);
   if (doctor->metadata == NULL)
-    refuse_call (report, error);
+    refuse_call (doctor, report, error);
   else
     obk_check_ok (report, _ ("%s, latest version %u, %u versions, minimum to decrypt %u"), doctor->metadata->type,
                   doctor->metadata->latest_version, doctor->metadata->versions->len,
@@ -283,7 +324,7 @@ obk_doctor_disable_upsert (ObkDoctor *doctor, ObkCheckReport *report)
 
   if (!obk_ask_upsert (doctor->session, &disabled, &error))
     {
-      refuse_call (report, error);
+      refuse_call (doctor, report, error);
       return;
     }
   doctor->metadata->disable_upsert = disabled;
@@ -452,6 +493,6 @@ obk_doctor_transit_probe (ObkDoctor *doctor, ObkCheckReport *report)
       check_binding (doctor, report, ciphertext, elapsed, obk_key_identity_version (identity));
     }
   else
-    refuse_call (report, error);
+    refuse_call (doctor, report, error);
   obk_key_identity_unref (identity);
 }

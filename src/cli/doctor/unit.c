@@ -12,9 +12,10 @@
 #include <string.h>
 
 #define KUBELET "kubelet.service"
+#define ARGUMENTS "argv[]="
 #define PROPERTIES                                                                                                     \
   "--property=LoadState,ActiveState,SubState,UnitFileState,Before,After,NeedDaemonReload,Result,Listen,SocketMode,"    \
-  "SocketGroup,User,MainPID,NRestarts,ExecMainStatus"
+  "SocketGroup,User,MainPID,NRestarts,ExecMainStatus,ExecStart"
 
 ObkUnit *
 obk_unit_parse (const char *text)
@@ -146,6 +147,31 @@ judge_order (const ObkUnitQuestion *question, ObkCheckReport *report)
     }
 }
 
+/* Returns: (transfer full) (nullable): what the unit starts, as systemd prints it: "{ path=… ; argv[]=A B ; … }" */
+static char *
+read_command_line (const ObkUnit *unit)
+{
+  const char *from = strstr (obk_unit_get (unit, "ExecStart"), ARGUMENTS);
+  const char *to = from != NULL ? strstr (from, " ;") : NULL;
+
+  return to != NULL ? g_strndup (from + strlen (ARGUMENTS), (gsize)(to - from) - strlen (ARGUMENTS)) : NULL;
+}
+
+/* A drop-in may have it start with another file than the one that is judged. */
+static void
+judge_command_line (const ObkUnitQuestion *question, ObkCheckReport *report)
+{
+  g_autofree char *line = read_command_line (question->service);
+  g_autofree char *option = g_strconcat ("--config=", question->config_path, NULL);
+
+  if (line == NULL || names (line, question->config_path) || names (line, option))
+    return;
+  obk_check_warn (report, _ ("%s starts \"%s\", and what is judged here is \"%s\""), question->service_name, line,
+                  question->config_path);
+  obk_check_remedy (report, _ ("run doctor with the --config of the unit, or correct its ExecStart="));
+  obk_check_command (report, "systemctl cat %s", question->service_name);
+}
+
 static void
 judge_socket_unit (const ObkUnitQuestion *question, ObkCheckReport *report)
 {
@@ -238,6 +264,7 @@ obk_unit_judge (const ObkUnitQuestion *question, ObkCheckReport *report)
     }
   judge_start (question, report);
   judge_order (question, report);
+  judge_command_line (question, report);
   if (with_socket)
     judge_socket_unit (question, report);
   if (report->findings->len > 0)

@@ -34,6 +34,7 @@ typedef struct
   const ObkUnit *service;
   const ObkUnit *socket;
   const ObkUnit *kubelet;
+  const char *config_path;
   const char *socket_path; /* of the configuration, as are the next two */
   guint socket_mode;
   const char *socket_group;

@@ -76,21 +76,25 @@ class Authority:
             .sign(self.key, hashes.SHA256()))
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, stem, names=("localhost", "127.0.0.1"), valid_from=-1.0, valid_to=10.0):
-        """Writes STEM.crt and STEM.key for a server; the validity is in days from now. Returns both paths."""
+    def issue(self, stem, names=("localhost", "127.0.0.1"), valid_from=-1.0, valid_to=10.0,
+              usage=x509.ExtendedKeyUsageOID.SERVER_AUTH, alternative=True):
+        """Writes STEM.crt and STEM.key for a server; the validity is in days from now. Returns both paths. Without
+        `alternative` the first name is in the subject alone."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = _now()
-        certificate = (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0])]))
             .issuer_name(self.name).public_key(key.public_key()).serial_number(x509.random_serial_number())
             .not_valid_before(now + datetime.timedelta(days=valid_from))
             .not_valid_after(now + datetime.timedelta(days=valid_to))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
-            .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
-            .sign(self.key, hashes.SHA256()))
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False))
+        if alternative:
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+        certificate = builder.sign(self.key, hashes.SHA256())
         certificate_file, key_file = self.directory / f"{stem}.crt", self.directory / f"{stem}.key"
         certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         write_private(key_file, _pem_key(key))

@@ -9,15 +9,18 @@ from .process import free_port
 
 
 class TlsServer:
-    """Listens with a certificate of the authority; `with` it. A subclass has serve(handler, body) for all requests."""
+    """Listens with a certificate of the authority; `with` it. A subclass has serve(handler, body) for all requests.
+    `tune` is called with the TLS context; further fields are the certificate's (Authority.issue)."""
 
     methods = ("GET", "POST", "PUT")
 
-    def __init__(self, authority, stem, names=("localhost", "127.0.0.1"), port=None):
+    def __init__(self, authority, stem, names=("localhost", "127.0.0.1"), port=None, tune=None, **certificate):
         self.authority = authority
         self.port = port or free_port()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*authority.issue(stem, names=names))
+        context.load_cert_chain(*authority.issue(stem, names=names, **certificate))
+        if tune:
+            tune(context)
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), self._handler())
         self._server.daemon_threads = True
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
