@@ -5,7 +5,7 @@ import pytest
 from rig.load import Load
 from rig.pki import write_private
 from rig.process import wait_until
-from rig.reload import reload, reload_way
+from rig.reload import reload, reload_way, works
 from rig.token import Token, by_labels, cert_overrides, enable_cert_auth, issue_client, new_key
 
 
@@ -25,12 +25,6 @@ def token(directory, authority, cert_auth):
 
 def logins(provider, operation):
     return len(provider.records("auth.login", status="ok", openbao_operation=operation))
-
-
-def works(provider):
-    client = provider.client()
-    assert client.decrypt(client.encrypt(b"text")) == b"text"
-    client.close()
 
 
 def test_from_jwt_to_certificate_and_back(make_provider, tenant, token):

@@ -5,13 +5,7 @@
 import pytest
 from rig.pki import Authority
 from rig.process import wait_until
-from rig.reload import reload, reload_way
-
-
-def works(provider):
-    client = provider.client()
-    assert client.decrypt(client.encrypt(b"text")) == b"text"
-    client.close()
+from rig.reload import reload, reload_way, works
 
 
 class PlainFile:

@@ -33,7 +33,7 @@ def merge(base, overrides):
         if value is None:
             place.pop(last, None)
         else:
-            place[last] = value
+            place[last] = copy.deepcopy(value)
     return result
 
 

@@ -35,6 +35,15 @@ def fetch(address, path, method="GET", headers=None, timeout=10):
         connection.close()
 
 
+def page_of(address, path):
+    """The body of a good answer; None without one."""
+    try:
+        status, _, body = fetch(address, path)
+    except (OSError, http.client.HTTPException):
+        return None
+    return body if status == 200 else None
+
+
 def ready(address):
     """(status, the body's JSON) of /ready."""
     status, _, body = fetch(address, "/ready")
