@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -14,6 +15,8 @@ import pytest
 
 from machine import SERVICE, SOCKET, SOCKET_PATH
 from rig.process import wait_until
+from rig.token import PIN, SOFTHSM, Token, by_labels, cert_overrides, enable_cert_auth, issue_client, new_key
+from rig.token_endpoint import TokenEndpoint
 
 OWNERS = """\
 root:openbao-kms 750 /etc/openbao-kms
@@ -155,6 +158,56 @@ def test_credential(machine, tenant):
     machine.drop_in(SERVICE, "[Service]\nLoadCredential=identity.jwt:/etc/agent/identity.jwt\n")
     machine.run(f"systemctl enable --now {SOCKET} {SERVICE}")
     machine.wait_healthy()
+
+
+def seal(machine, name, secret, options=""):
+    """By a key of this machine alone. Returns what systemd-creds prints."""
+    return machine.run(f"printf %s '{secret}' | systemd-creds encrypt --with-key=host --name={name} {options} - - 2>/dev/null")
+
+
+def test_sealed_jwt(machine, tenant):
+    """On disk in no other form."""
+    machine.configure(tenant, **{"auth.jwt.jwtFile": "credential:identity.jwt"})
+    machine.write("/etc/credstore.encrypted/identity.jwt", seal(machine, "identity.jwt", tenant.jwt_file.read_text()))
+    machine.run("rm /var/lib/openbao-kms/identity.jwt")
+    machine.drop_in(SERVICE, "[Service]\nLoadCredentialEncrypted=identity.jwt:/etc/credstore.encrypted/identity.jwt\n")
+    machine.run(f"systemctl enable --now {SOCKET} {SERVICE}")
+    machine.wait_healthy()
+
+
+def test_sealed_client_secret(machine, openbao, tenant):
+    """In the unit itself; and the authority of the token endpoint as a credential that is no secret."""
+    with TokenEndpoint(openbao.authority, tenant.signer) as endpoint:
+        machine.configure(tenant, **endpoint.settings("credential:client-secret", caCertFile="credential:idp-ca"))
+        machine.run("mv /var/lib/openbao-kms/identity.jwt /root")
+        machine.drop_in(SERVICE, "[Service]\nLoadCredential=idp-ca:/etc/openbao-kms/tls/ca.crt\n"
+                        + seal(machine, "client-secret", endpoint.client_secret, "--pretty"))
+        machine.run(f"systemctl enable --now {SOCKET} {SERVICE}")
+        machine.wait_healthy()
+        assert len(endpoint.granted) == 1
+        assert endpoint.client_secret not in machine.journal()
+
+
+def test_sealed_pin(machine, openbao, tenant, directory):
+    """With certificate and authority as credentials, too; the token is SoftHSM's, with the drop-in of docs/deployment.md."""
+    token, key = Token(directory / "token"), new_key("P-256")
+    token.add_key(key)
+    enable_cert_auth(tenant, openbao.authority, mount=f"cert-{directory.name}")
+    machine.run("mkdir -p /usr/lib/softhsm /var/lib/softhsm && groupadd --system softhsm")
+    shutil.copy(SOFTHSM, machine.path("/usr/lib/softhsm"))
+    shutil.copytree(token.directory / "tokens", machine.path("/var/lib/softhsm/tokens"))
+    machine.run("chown -R root:softhsm /var/lib/softhsm && chmod -R g+rwX /var/lib/softhsm")
+    machine.write("/etc/softhsm/softhsm2.conf", "directories.tokendir = /var/lib/softhsm/tokens\n")
+    machine.write("/etc/keys/client.pem", issue_client(openbao.authority, key.public_key()).decode(), mode="0600")
+    machine.configure(tenant, **{"openbao.caCertFile": "credential:ca"}, **cert_overrides(
+        f"cert-{directory.name}", **by_labels(token, "credential:client.pem", pinFile="credential:pin")))
+    machine.write("/etc/credstore.encrypted/pin", seal(machine, "pin", PIN))
+    machine.drop_in(SERVICE, "[Service]\nSupplementaryGroups=softhsm\nReadWritePaths=/var/lib/softhsm/tokens\n"
+                    "LoadCredentialEncrypted=pin:/etc/credstore.encrypted/pin\n"
+                    "LoadCredential=client.pem:/etc/keys/client.pem\nLoadCredential=ca:/etc/openbao-kms/tls/ca.crt\n")
+    machine.run(f"systemctl enable --now {SOCKET} {SERVICE}")
+    machine.wait_healthy()
+    assert '"cert login"' in machine.journal() and PIN not in machine.journal()
 
 
 # Failure
