@@ -4,11 +4,28 @@
 
 #include <string.h>
 
+/* All but few texts are, and a zero byte is as good as others: eight bytes at a time. */
+static gsize
+ascii_length (const char *text, gsize length)
+{
+  gsize n = 0;
+  guint64 word = 0;
+
+  for (; n + sizeof word <= length; n += sizeof word)
+    {
+      memcpy (&word, text + n, sizeof word);
+      if ((word & G_GUINT64_CONSTANT (0x8080808080808080)) != 0)
+        break;
+    }
+  return n;
+}
+
 gboolean
 obk_utf8_is_valid (const char *text, gsize length)
 {
   const char *end = text + length;
 
+  text += ascii_length (text, length);
   while (text < end)
     {
       const char *zero = memchr (text, '\0', (gsize)(end - text));
