@@ -36,13 +36,14 @@ class Machine:
                         f"lowerdir={root},upperdir={self.directory}/disk/upper,workdir={self.directory}/disk/work",
                         "root", self.root], check=True)
 
-    def boot(self):
-        """Returns once systemd has started all that it wants to."""
+    def boot(self, **environment):
+        """Returns once systemd has started all that it wants to. `environment` is its own."""
         enter = "".join(f"mkdir -p {path}/{self._name}; echo $$ >{path}/{self._name}/cgroup.procs; "
                         for path in _CGROUPS)
         nspawn = ["systemd-nspawn", "--register=no", "--keep-unit", "--directory", str(self.root), "--boot",
                   "--console=pipe", "--resolv-conf=off", "--timezone=off",
-                  "--capability=CAP_IPC_LOCK"]  # nspawn refuses mlock() to all without it
+                  "--capability=CAP_IPC_LOCK",  # nspawn refuses mlock() to all without it
+                  *(f"--setenv={name}={value}" for name, value in environment.items())]
         self.process = Process("machine", ["sh", "-c", enter + "exec " + shlex.join(nspawn)],
                                self.directory / "console.log")
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
@@ -147,3 +148,29 @@ class Machine:
             except grpc.RpcError:
                 return False
         return wait_until(asked, timeout, "Status is ok")
+
+
+class Tpm:
+    """A TPM 2.0 in software, and what systemd needs to reach it."""
+
+    PORT = 2321  # and the next one, for control
+    device = f"swtpm:host=127.0.0.1,port={PORT}"
+
+    def __init__(self, directory):
+        directory.mkdir()
+        subprocess.run(["swtpm_setup", "--tpm2", "--tpmstate", directory, "--createek", "--overwrite"], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = Process("swtpm", [
+            "swtpm", "socket", "--tpm2", "--tpmstate", f"dir={directory}", "--flags", "not-need-init,startup-clear",
+            "--server", f"type=tcp,port={self.PORT}", "--ctrl", f"type=tcp,port={self.PORT + 1}"],
+            directory / "log")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stop()
+
+    @staticmethod
+    def libraries():
+        return sorted(pathlib.Path("/usr/lib").glob("*-linux-gnu/libtss2-*.so.?"))

@@ -13,7 +13,7 @@ import time
 import grpc
 import pytest
 
-from machine import SERVICE, SOCKET, SOCKET_PATH
+from machine import SERVICE, SOCKET, SOCKET_PATH, Tpm
 from rig.process import wait_until
 from rig.token import PIN, SOFTHSM, Token, by_labels, cert_overrides, enable_cert_auth, issue_client, new_key
 from rig.token_endpoint import TokenEndpoint
@@ -208,6 +208,27 @@ def test_sealed_pin(machine, openbao, tenant, directory):
     machine.run(f"systemctl enable --now {SOCKET} {SERVICE}")
     machine.wait_healthy()
     assert '"cert login"' in machine.journal() and PIN not in machine.journal()
+
+
+def test_secret_sealed_to_the_tpm(machine, tenant, directory):
+    """A TPM in software, which systemd reaches by TCP: nothing else about it is not as it is with one in the machine."""
+    with Tpm(directory / "tpm") as tpm:
+        machine.shut_down()
+        for library in tpm.libraries():
+            shutil.copy(library, machine.root / "usr/lib" / library.parent.name)
+        machine.boot(SYSTEMD_TPM2_DEVICE=tpm.device)
+        machine.configure(tenant, **{"auth.jwt.jwtFile": "credential:identity.jwt"})
+        machine.run("mkdir -p /etc/credstore.encrypted && cd /etc/credstore.encrypted"
+                    f" && systemd-creds encrypt --with-key=tpm2 --tpm2-device={tpm.device} --name=identity.jwt"
+                    " /var/lib/openbao-kms/identity.jwt identity.jwt && rm /var/lib/openbao-kms/identity.jwt")
+        machine.drop_in(SERVICE, "[Service]\nLoadCredentialEncrypted=identity.jwt:/etc/credstore.encrypted/identity.jwt\n")
+        machine.run(f"systemctl enable --now {SOCKET} {SERVICE}")
+        machine.wait_healthy()
+        machine.run(f"systemctl stop {SOCKET} {SERVICE}")
+    with Tpm(directory / "another") as another:  # on the same port: the disk in another machine
+        machine.run(f"systemctl start {SERVICE}", check=False)
+        assert machine.show(SERVICE, "ActiveState") != "active"
+        assert "Failed to set up credentials" in machine.run("journalctl --no-pager")
 
 
 # Failure
