@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenBao's certificate is replaced while all goes on: by one that is as good, and by some that are not."""
 
-import shutil
-import signal
-import ssl
 import threading
 import time
 
@@ -25,18 +22,12 @@ class Node:
     """An OpenBao behind a relay, whose certificate can be replaced."""
 
     def __init__(self, directory, authority):
-        self.authority = authority
         self.bao = OpenBao(directory / "openbao", authority)
         self.bao.up()
         self.relay = Relay(self.bao.port)
 
-    def present(self, stem, issuer=None, **options):
-        issuer = issuer or self.authority
-        for made, suffix in zip(issuer.issue(stem, **options), ("crt", "key")):
-            shutil.copy(made, self.authority.directory / f"openbao-{self.bao.name}.{suffix}")
-        self.bao.process.signal(signal.SIGHUP)
-        wanted = (issuer.directory / f"{stem}.crt").read_text()
-        wait_until(lambda: ssl.get_server_certificate(("127.0.0.1", self.bao.port)) == wanted, 10, f"{stem} is served")
+    def present(self, stem, **options):
+        self.bao.present(stem, **options)
         self.relay.cut_once()
 
     def stop(self):

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import ssl
 import subprocess
 import urllib.error
@@ -17,14 +18,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 _CONFIG = """
 {storage}
 listener "tcp" {{
-  address = "127.0.0.1:{port}"
-  cluster_address = "127.0.0.1:{cluster_port}"
+  address = "{host}:{port}"
+  cluster_address = "{host}:{cluster_port}"
   tls_cert_file = "{certificate}"
   tls_key_file = "{key}"
   tls_disable_client_certs = {no_client_certificates}
 }}
-api_addr = "https://127.0.0.1:{port}"
-cluster_addr = "https://127.0.0.1:{advertised_port}"
+api_addr = "https://{host}:{port}"
+cluster_addr = "https://{host}:{advertised_port}"
 default_lease_ttl = "1h"
 max_lease_ttl = "24h"
 log_level = "info"
@@ -59,11 +60,11 @@ class OpenBaoError(Exception):
 
 
 class OpenBao:
-    """One node on loopback. `storage` is "inmem" (fast, forgets all) or "raft" (survives kill and restart). Nodes of one
-    cluster have names of their own and are reached by the others at a port that may be a relay's."""
+    """One node, on loopback or on a Machine. `storage` is "inmem" (fast, forgets all) or "raft" (survives kill and
+    restart). Nodes of one cluster have names of their own and are reached by the others at a port that may be a relay's."""
 
     def __init__(self, directory, authority, storage="inmem", audit=True, binary=None, name="a",
-                 client_certificates=True):
+                 client_certificates=True, machine=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.authority = authority
@@ -72,7 +73,9 @@ class OpenBao:
         self.name = name
         self.port, self.cluster_port = free_port(), free_port()
         self.advertised_port = self.cluster_port
-        self.address = f"https://127.0.0.1:{self.port}"
+        self.machine = machine
+        self.host = machine.address if machine else "127.0.0.1"
+        self.address = f"https://{self.host}:{self.port}"
         self.audit_path = self.directory / "audit.log"
         self.process = None
         self.unseal_key = self.root_token = None
@@ -82,14 +85,14 @@ class OpenBao:
         self.config = self.directory / "openbao.hcl"
 
     def _write_config(self):
-        certificate, key = self.authority.issue(f"openbao-{self.name}")
+        certificate, key = self.authority.issue(f"openbao-{self.name}", ("localhost", self.host))
         storage = 'storage "inmem" {}'
         if self.storage == "raft":
             storage = (f'storage "raft" {{\n  path = "{self.directory}/raft"\n  node_id = "{self.name}"\n'
                        '  performance_multiplier = "1"\n}')
         self.config.write_text(_CONFIG.format(
             storage=storage, port=self.port, cluster_port=self.cluster_port, advertised_port=self.advertised_port,
-            certificate=certificate, key=key,
+            host=self.host, certificate=certificate, key=key,
             no_client_certificates=str(not self.client_certificates).lower(), audit=_AUDIT.format(path=self.audit_path) if self.audit else ""))
 
     # The node's life
@@ -101,7 +104,8 @@ class OpenBao:
         if self.storage == "raft":
             (self.directory / "raft").mkdir(exist_ok=True)
         environment = {**os.environ, "HOME": str(self.directory)}
-        self.process = Process("openbao", [self.binary, "server", f"-config={self.config}"],
+        command = [self.binary, "server", f"-config={self.config}"]
+        self.process = Process("openbao", self.machine.command(command) if self.machine else command,
                                self.directory / "openbao.log", environment)
         wait_until(lambda: self.process.require_running() and self.health_code() != 0, 20, "openbao answers")
         return self
@@ -119,6 +123,17 @@ class OpenBao:
     def up(self):
         """Start, initialize, unseal: a node that is ready to be set up."""
         return self.start().initialize()
+
+    def present(self, stem, issuer=None, **options):
+        """Another certificate, for the connections that are made from now on."""
+        issuer = issuer or self.authority
+        options.setdefault("names", ("localhost", self.host))
+        for made, suffix in zip(issuer.issue(stem, **options), ("crt", "key")):
+            shutil.copy(made, self.authority.directory / f"openbao-{self.name}.{suffix}")
+        self._tls.load_verify_locations(cafile=str(issuer.file))
+        self.process.signal(signal.SIGHUP)
+        wanted = (issuer.directory / f"{stem}.crt").read_text()
+        wait_until(lambda: ssl.get_server_certificate((self.host, self.port)) == wanted, 10, f"{stem} is served")
 
     def seal(self):
         self.request("PUT", "sys/seal")

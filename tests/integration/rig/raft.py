@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenBao on several nodes that share their data by raft, with a relay in front of each node's cluster port."""
+"""OpenBao on several nodes that share their data by raft: on loopback with a relay in front of each node's cluster port,
+or each on a machine of its own."""
 
 import pathlib
 
@@ -7,20 +8,22 @@ from .openbao import OpenBao
 from .process import wait_until
 from .relay import Relay
 
-STANDBY, ACTIVE = 429, 200
+STANDBY, ACTIVE, SEALED = 429, 200, 503
 
 
 class RaftCluster:
-    """Nodes a, b, c on loopback. What the others send to a node comes by its relay: cut, it lags."""
+    """Nodes a, b, c, one for each of the machines. Without those they are on loopback, and what the others send to a node
+    comes by its relay: cut, it lags."""
 
-    def __init__(self, directory, authority, names="abc"):
+    def __init__(self, directory, authority, machines=(None, None, None)):
         # without an audit log: the nodes share the path, and each would write to the one file
-        self.nodes = [OpenBao(pathlib.Path(directory) / name, authority, storage="raft", audit=False, name=name)
-                      for name in names]
+        self.nodes = [OpenBao(pathlib.Path(directory) / name, authority, storage="raft", audit=False, name=name,
+                              machine=machine) for name, machine in zip("abc", machines)]
         self.relays = {}
         for node in self.nodes:
-            self.relays[node.name] = Relay(node.cluster_port)
-            node.advertised_port = self.relays[node.name].port
+            if not node.machine:
+                self.relays[node.name] = Relay(node.cluster_port)
+                node.advertised_port = self.relays[node.name].port
 
     def up(self):
         first, *others = self.nodes
@@ -53,6 +56,8 @@ class RaftCluster:
         for node in self.nodes:
             if not node.process.running():
                 self.bring_back(node)
+            elif node.health_code() == SEALED:
+                self.unseal(node)
         wait_until(lambda: len(self.standbys()) == len(self.nodes) - 1 and self._in_step(), 60, "all nodes are in step")
 
     def _in_step(self):
@@ -71,10 +76,10 @@ class RaftCluster:
     def running(self):
         return [node for node in self.nodes if node.process and node.process.running()]
 
-    def leader(self, timeout=40):
+    def leader(self, timeout=40, other_than=None):
         """The active node, as soon as there is one."""
         def active():
-            return next((node for node in self.running() if node.health_code() == ACTIVE), None)
+            return next((node for node in self.running() if node is not other_than and node.health_code() == ACTIVE), None)
         return wait_until(active, timeout, "a node is active")
 
     def standbys(self):
