@@ -44,16 +44,17 @@ ALLOWED = [
     ("tpm_device_t", "chr_file", "read write", ("openbao_kms_use_pkcs11",)),
 ]
 
+# Of the domain's own type are its files in /proc, of which the base policy of Debian 13 allows more than can be done.
 # Class, permissions, all that may be their object whatever the booleans are, and the one that the module of faults adds
 OWN = {"openbao_kms_var_lib_t", "openbao_kms_token_t"}
 SOCKETS = {"openbao_kms_runtime_t"}
 ONLY = [
     ("file", "write append", OWN | {DOMAIN, "init_tmpfs_t"}, {"openbao_kms_etc_t"}),
-    ("file", "create unlink rename", OWN, {"openbao_kms_etc_t"}),
+    ("file", "create unlink rename", OWN | {DOMAIN}, {"openbao_kms_etc_t"}),
     ("file", "execute_no_trans", set(), {"shell_exec_t"}),
     ("file", "execute", {"openbao_kms_exec_t", "lib_t", "ld_so_t", "textrel_shlib_t"}, {"bin_t"}),
     ("file", "watch", set(), {"openbao_kms_etc_t"}),
-    ("dir", "add_name remove_name", OWN | SOCKETS, {"openbao_kms_etc_t"}),
+    ("dir", "add_name remove_name", OWN | SOCKETS | {DOMAIN}, {"openbao_kms_etc_t"}),
     ("dir", "create rmdir", SOCKETS | {"openbao_kms_token_t"}, {"openbao_kms_etc_t"}),
     ("process", "transition ptrace execmem execstack dyntransition", set(), {"init_t"}),
     ("capability", "", set(), {DOMAIN}),
@@ -71,8 +72,8 @@ ONLY_BY_DEFAULT = [
     ("chr_file", "write", {"null_device_t", "zero_device_t", "devtty_t", "initrc_devpts_t", "console_device_t"},
      {"random_device_t"}),
 ]
-# Who may connect to the socket, by type or attribute
-CALLERS = {DOMAIN, "unconfined_domain_type"}
+# Who may connect to the socket, by type or attribute; Debian 12 knows no containers
+CALLERS = {DOMAIN, "unconfined_domain_type", "container_domain"}
 # Who may get into the domain
 DOORS = {"init_t", "initrc_t"}
 

@@ -29,6 +29,14 @@ DAY = datetime.timedelta(days=1)
 SERVER_AUTH = x509.ExtendedKeyUsageOID.SERVER_AUTH
 CLIENT_AUTH = x509.ExtendedKeyUsageOID.CLIENT_AUTH
 NAMES = ("localhost", "bao.test", "127.0.0.1", "::1")
+ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
+ECDSA_WITH_SHA1 = bytes.fromhex("300906072a8648ce3d0401")
+
+
+def der(tag, content):
+    """None of ours is 128 to 255 bytes long."""
+    size = len(content)
+    return bytes([tag, size] if size < 128 else [tag, 0x82, *divmod(size, 256)]) + content
 
 
 def general_name(name):
@@ -45,7 +53,7 @@ class Authority:
         self.key = key or ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         issuer = issuer or self
-        now = datetime.datetime.utcnow()
+        now = datetime.datetime.now(datetime.timezone.utc)
         usage = dict.fromkeys(("digital_signature", "content_commitment", "key_encipherment", "data_encipherment",
                                "key_agreement", "encipher_only", "decipher_only"), False)
         self.certificate = (
@@ -56,10 +64,10 @@ class Authority:
             .add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), critical=True)
             .sign(issuer.key, hashes.SHA256()))
 
-    def issue(self, names=NAMES, first_day=-1, last_day=1, usage=SERVER_AUTH, key=None, algorithm=None):
+    def issue(self, names=NAMES, first_day=-1, last_day=1, usage=SERVER_AUTH, key=None, sha1=False):
         """Returns the certificate and its key; without names only the common name says whose it is."""
         key = key or ec.generate_private_key(ec.SECP256R1())
-        now = datetime.datetime.utcnow()
+        now = datetime.datetime.now(datetime.timezone.utc)
         builder = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")]))
@@ -70,15 +78,20 @@ class Authority:
         if names:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName([general_name(name) for name in names]), critical=False)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of SHA-1
-            return builder.sign(self.key, algorithm or hashes.SHA256()), key
+        certificate = builder.sign(self.key, hashes.SHA256())
+        return self.sign_with_sha1(certificate) if sha1 else certificate, key
+
+    def sign_with_sha1(self, certificate):
+        """The same once more, put together by hand: Debian 13's cryptography makes no such certificates."""
+        tbs = der(0x30, certificate.tbs_certificate_bytes[4:].replace(ECDSA_WITH_SHA256, ECDSA_WITH_SHA1, 1))
+        signature = self.key.sign(tbs, ec.ECDSA(hashes.SHA1()))
+        return x509.load_der_x509_certificate(der(0x30, tbs + ECDSA_WITH_SHA1 + der(0x03, b"\0" + signature)))
 
 
 def self_signed():
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.utcnow()
+    now = datetime.datetime.now(datetime.timezone.utc)
     return (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
             .serial_number(x509.random_serial_number()).not_valid_before(now - DAY).not_valid_after(now + DAY)
             .add_extension(x509.SubjectAlternativeName([general_name(name) for name in NAMES]), critical=False)
@@ -87,6 +100,10 @@ def self_signed():
 
 def pem(*certificates):
     return b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates)
+
+
+def private_pem(key):
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 class Kinds:
@@ -129,7 +146,7 @@ class Kinds:
         self.add("not-yet-valid", root.issue(first_day=0.01, last_day=5))
         self.add("client-usage", root.issue(usage=CLIENT_AUTH))
         self.add("issued-by-server", self.issued_by_server(root))
-        self.add("sha1", root.issue(algorithm=hashes.SHA1()))
+        self.add("sha1", root.issue(sha1=True))
         self.add("rsa", root.issue(key=strong_key))
         self.add("chacha20", good, maximum=ssl.TLSVersion.TLSv1_2).set_ciphers("ECDHE-ECDSA-CHACHA20-POLY1305")
         self.add("weak-key", root.issue(key=weak_key))
@@ -151,7 +168,7 @@ class Kinds:
                 "expired": [client(first_day=-5, last_day=-1)],
                 "older": [client(first_day=-5, last_day=5)],
                 "early": [client(first_day=0.1, last_day=5)],
-                "sha1": [client(algorithm=hashes.SHA1())],
+                "sha1": [client(sha1=True)],
                 "server-usage": [client(usage=SERVER_AUTH)],
                 "authority-first": [middle.certificate, root.certificate],
                 "no-chain": [own, other.certificate],
@@ -167,9 +184,7 @@ class Kinds:
 
     def add(self, kind, certificate_and_key, *chain, maximum=None):
         certificate, key = certificate_and_key
-        path = self.write(f"{kind}-server.pem", key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-            + pem(certificate, *chain))
+        path = self.write(f"{kind}-server.pem", private_pem(key) + pem(certificate, *chain))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_ciphers("DEFAULT:@SECLEVEL=0")  # so that OpenSSL serves what the client must refuse
         with warnings.catch_warnings():

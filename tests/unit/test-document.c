@@ -356,11 +356,10 @@ test_refuses_text (void)
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       const char *at = strstr (text, cases[i].from);
-      g_autoptr (GString) changed = g_string_new_len (text, at - text);
+      g_autofree char *head = g_strndup (text, at - text);
+      g_autofree char *changed = g_strconcat (head, cases[i].to, at + strlen (cases[i].from), NULL);
 
-      g_string_append (changed, cases[i].to);
-      g_string_append (changed, at + strlen (cases[i].from));
-      assert_state_refused (changed->str, changed->len, cases[i].text);
+      assert_state_refused (changed, strlen (changed), cases[i].text);
     }
   assert_state_refused ("", 0, "not valid JSON");
   assert_state_refused ("[]", 2, "not a JSON object");
