@@ -110,7 +110,7 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(set(report), {'version', 'commit', 'buildDate', 'libraries'})
         self.assertEqual(set(report['libraries']), {'grpcCore', 'nss', 'curl', 'glib'})
         self.assertRegex(report['version'], r'^\d+\.\d+\.\d+')
-        self.assertRegex(report['commit'], r'^([0-9a-f]{12,40}(-dirty)?|unknown)$')
+        self.assertRegex(report['commit'], r'^([0-9a-f]{12,40}(-dirty)?|(deb|rpm)-\d\S+|unknown)$')
         self.assertRegex(report['buildDate'], r'^\d{4}-\d\d-\d\d$')
         for value in [report['version'], report['commit'], report['buildDate'], *report['libraries'].values()]:
             self.assertRegex(value, r'^\S+$')

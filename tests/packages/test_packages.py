@@ -33,6 +33,10 @@ def owners(machine):
     return machine.run(STAT + " ".join(line.split()[-1] for line in OWNERS.splitlines()))
 
 
+def run(command):
+    """What a command of this machine says."""
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
 
 # Installation
 
@@ -43,6 +47,8 @@ def test_installs_without_starting(machine):
         assert machine.show(unit, "ActiveState") == "inactive"
     assert machine.run("id --name --groups openbao-kms").split() == ["openbao-kms", "openbao-kms-socket"]
     assert machine.run("systemctl --failed --plain --no-legend") == ""
+    version = machine.run("dpkg-query --show --showformat='${Version}' bao-kms-provider")
+    assert f"commit      deb-{version}\n" in machine.run("bao-kms-provider version")
 
 
 def test_is_skipped_until_it_is_configured(machine):
@@ -65,8 +71,28 @@ def test_catalogue_names_what_is_in_the_package():
     assert named
     for command in (["dpkg-deb", "--contents", os.environ["OBK_DEB"]],
                     ["rpm", "--query", "--list", "--package", os.environ["OBK_RPM"]]):
-        listed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-        assert named <= {line.split()[-1].lstrip(".") for line in listed.splitlines()}, command
+        assert named <= {line.split()[-1].lstrip(".") for line in run(command).splitlines()}, command
+
+
+# What a distribution's packages have of their own
+OF_ONE = re.compile(r"/etc/apparmor\.d/|/\.build-id/|/licenses/|/active/modules/"
+                    r"|/doc/.*/(README\.Debian|changelog|copyright)(\.gz)?$")
+
+
+def test_deb_and_rpm_have_the_same_files():
+    debs = pathlib.Path(os.environ["OBK_DEB"]).parent.glob("bao-kms-provider[-_]*.deb")
+    rpms = pathlib.Path(os.environ["OBK_RPM"]).parent.glob("bao-kms-provider-*.rpm")
+    listed = (
+        [line.split(" -> ")[0].split()[-1].removeprefix(".")
+         for deb in debs if "-dbgsym_" not in deb.name
+         for line in run(["dpkg-deb", "--contents", deb]).splitlines() if not line.startswith("d")],
+        [line.split(" ", 1)[1]
+         for rpm in rpms if not rpm.name.endswith(".src.rpm")
+         for line in run(["rpm", "--query", "--queryformat", "[%{FILEMODES:perms} %{FILENAMES}\n]", "--package",
+                          rpm]).splitlines() if not line.startswith("d")])
+    deb, rpm = ({re.sub(r"^/usr/lib/systemd|\.(gz|bz2)$", lambda found: "/lib/systemd" if found[0][0] == "/" else "", name)
+                 for name in names if not OF_ONE.search(name)} for names in listed)
+    assert len(deb) > 50 and deb == rpm, deb ^ rpm
 
 
 # Serving
@@ -357,8 +383,7 @@ def test_purge_with_instances(serving, tenant):
 def test_removal_of_the_rpm_ends_instances(serving, tenant):
     """Its script, on a machine that has the same units from the other package."""
     unit = start_second(serving, tenant)
-    script = subprocess.run(["rpm", "--query", "--queryformat", "%{PREUN}", "--package", os.environ["OBK_RPM"]],
-                            stdout=subprocess.PIPE, text=True, check=True).stdout
+    script = run(["rpm", "--query", "--queryformat", "%{PREUN}", "--package", os.environ["OBK_RPM"]])
     serving.write("/root/preun", script)
     serving.run("sh /root/preun 1")  # an upgrade
     serving.wait_healthy("/run/openbao-kms/second/kms.sock")
