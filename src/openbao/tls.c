@@ -200,6 +200,8 @@ verify_server (void *data, PRFileDesc *nss, PRBool check_signature, PRBool is_se
 {
   ObkTls *tls = data;
   g_autoptr (CERTCertificate) certificate = SSL_PeerCertificate (nss);
+  /* NSS finds the authorities in between among the certificates that somebody holds; newer ones do not do it for us. */
+  g_autoptr (CERTCertList) held = SSL_PeerCertificateChain (nss);
 
   g_clear_error (&tls->refusal);
   if (certificate != NULL && obk_ca_bundle_verify (tls->trusted, certificate, tls->server_name, &tls->refusal))
