@@ -79,11 +79,11 @@ def write_token(tenant, files, directory):
         certificateFile="/etc/openbao-kms/tls/client.crt")
 
 
-def boot(image, kernel, directory, enforcing):
+def boot(image, kernel, directory, security):
     """Until the machine powers off. Returns what its tests printed."""
     result, console = directory / "result", directory / "console"
     # Without auditd the kernel prints denials, and would leave out all but ten in five seconds.
-    arguments = (f"rw console=ttyS0 quiet net.ifnames=0 security=selinux enforcing={int(enforcing)} audit=1 "
+    arguments = (f"rw console=ttyS0 quiet net.ifnames=0 {security} audit=1 "
                  "audit_backlog_limit=8192 sysctl.kernel.printk_ratelimit=0 log_buf_len=16M printk.devkmsg=on panic=-1 "
                  "systemd.unit=kms-test.target systemd.show_status=0")
     subprocess.run([
@@ -112,7 +112,8 @@ def run(stack, options):
                    check=True, stdin=subprocess.DEVNULL)
     print(f"# image after {time.monotonic() - options.started:.0f} s", flush=True)
     try:
-        text = boot(image, options.kernel, directory, not options.permissive)
+        text = boot(image, options.kernel, directory, "security=apparmor apparmor=1" if options.apparmor else
+                    f"security=selinux enforcing={int(not options.permissive)}")
     finally:
         if options.keep:
             for name in ("result", "console"):
@@ -129,6 +130,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--keep", type=pathlib.Path, help="folder for the console and the result")
     parser.add_argument("--permissive", action="store_true", help="boot so: the refusals have to fail then")
+    parser.add_argument("--apparmor", action="store_true", help="boot with that instead of SELinux")
     parser.add_argument("--upgrade", type=pathlib.Path, action="append", default=[], help="package of a later version")
     parser.add_argument("packages", nargs="+")
     options = parser.parse_args()

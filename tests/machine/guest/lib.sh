@@ -42,6 +42,13 @@ eventually() {
   ok "$what"
 }
 
+# What is SELinux's own; apparmor.sh says the same for the other.
+selinux() { true; }
+domain=system_u:system_r:openbao_kms_t:s0
+token_object=openbao_kms_token_t
+label_token() { chcon -R -t openbao_kms_token_t /var/lib/kms-token; }
+allow_token() { setsebool openbao_kms_use_pkcs11 on; }
+
 has_type() { # FILE TYPE
   local label
   label=$(stat -c %C "$1")

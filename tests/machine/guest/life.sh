@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2086,SC2154,SC2317
 # SPDX-License-Identifier: Apache-2.0
-# The life of a provider under the enforced policy. What is done as root here, an administrator does.
+# The life of a provider under the enforced policy, or profile. What is done as root here, an administrator does.
 
 healthy() { bao-kms-provider probe --socket "$socket" --timeout 5s 2>&1; }
 key_id() { healthy | grep -o 'key_id.*'; }
@@ -21,7 +21,7 @@ in_domain() {
   local label
   label=$(tr -d '\0' <"/proc/$(systemctl show -P MainPID bao-kms-provider.service)/attr/current")
   echo "$label"
-  [ "$label" = system_u:system_r:openbao_kms_t:s0 ]
+  [ "$label" = "$domain" ]
 }
 said() { journalctl -b -u bao-kms-provider.service -o cat | grep "$1"; }
 sees() { denials | grep -w "$1"; }
@@ -141,7 +141,7 @@ token() {
   local drop_in=/run/systemd/system/bao-kms-provider.service.d
   cp -r $files/softhsm /var/lib/kms-token
   chown -R openbao-kms:openbao-kms /var/lib/kms-token
-  chcon -R -t openbao_kms_token_t /var/lib/kms-token
+  label_token
   install -m 0640 -g openbao-kms $files/client.crt /etc/openbao-kms/tls/client.crt
   install -m 0640 -g openbao-kms $files/pin /var/lib/openbao-kms/pin
   install -m 0640 -g openbao-kms $files/cert.yaml /etc/openbao-kms/config.yaml
@@ -151,8 +151,8 @@ token() {
   systemctl daemon-reload
   restart
   sleep 5
-  check "a token is refused while its boolean is off" sees openbao_kms_token_t
-  setsebool openbao_kms_use_pkcs11 on
+  check "a token is refused while nothing allows it" sees "$token_object"
+  check "a token is allowed" allow_token
   heard
   check "it restarts with a token" restart
   answers "it answers with the key in the token"
@@ -209,9 +209,9 @@ call
 second_instance
 rotate
 observe
-look
+! selinux || look
 replace_jwt
-mislabel
+! selinux || mislabel
 restart_and_stop
 reload
 log_to_journal
