@@ -7,13 +7,15 @@
 #include <string.h>
 
 #define HTTPS_PORT 443
+#define PLAIN "http://"
 
 struct _ObkEndpoint
 {
   guint references;
   char *host;
   guint16 port;
-  char *authority;
+  char *plain_url;
+  const char *authority; /* the end of that */
   char *host_line;
   char *tls_server_name;
   char *path_prefix;
@@ -53,7 +55,9 @@ obk_endpoint_new (const char *url, const char *tls_server_name, GError **error)
   endpoint->references = 1;
   endpoint->host = g_strdup (host);
   endpoint->port = (guint16)(g_uri_get_port (uri) > 0 ? g_uri_get_port (uri) : HTTPS_PORT);
-  endpoint->authority = g_strdup_printf (strchr (host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, endpoint->port);
+  endpoint->plain_url
+      = g_strdup_printf (strchr (host, ':') != NULL ? PLAIN "[%s]:%u" : PLAIN "%s:%u", host, endpoint->port);
+  endpoint->authority = endpoint->plain_url + strlen (PLAIN);
   if (endpoint->port == HTTPS_PORT)
     endpoint->host_line = g_strdup_printf (strchr (host, ':') != NULL ? "Host: [%s]" : "Host: %s", host);
   endpoint->tls_server_name = g_strdup (tls_server_name);
@@ -76,7 +80,7 @@ obk_endpoint_unref (ObkEndpoint *endpoint)
   if (endpoint == NULL || --endpoint->references > 0)
     return;
   g_free (endpoint->host);
-  g_free (endpoint->authority);
+  g_free (endpoint->plain_url);
   g_free (endpoint->host_line);
   g_free (endpoint->tls_server_name);
   g_free (endpoint->path_prefix);
@@ -99,6 +103,12 @@ const char *
 obk_endpoint_authority (const ObkEndpoint *endpoint)
 {
   return endpoint->authority;
+}
+
+const char *
+obk_endpoint_plain_url (const ObkEndpoint *endpoint)
+{
+  return endpoint->plain_url;
 }
 
 char *

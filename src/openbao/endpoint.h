@@ -22,6 +22,7 @@ void obk_endpoint_unref (ObkEndpoint *endpoint);
 const char *obk_endpoint_host (const ObkEndpoint *endpoint); /* an IPv6 address without brackets */
 guint16 obk_endpoint_port (const ObkEndpoint *endpoint);
 const char *obk_endpoint_authority (const ObkEndpoint *endpoint); /* "HOST:PORT", brackets where needed */
+const char *obk_endpoint_plain_url (const ObkEndpoint *endpoint); /* "http://HOST:PORT": what curl is told */
 
 /* Returns: (nullable): "Host: HOST" with HTTPS' own port, which is left out there (RFC 9110, section 7.2). For curl,
  * which speaks plain HTTP and would name it */

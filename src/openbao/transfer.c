@@ -10,6 +10,7 @@
 
 #define ANSWER_START 1023 /* bytes; most answers fit, and it fills a block of the secret pool */
 #define CURL_BUFFER 2048L /* likewise: curl has one for each handle */
+#define LARGE_BODY 1024   /* bytes; curl as old as 7.61 would ask before it sends more */
 #define USER_AGENT OBK_PROGRAM "/" OBK_VERSION
 
 static char json_header[] = "Content-Type: application/json";
@@ -107,7 +108,6 @@ obk_transfer_prepare (CURL *easy, const char *socket_path)
   curl_easy_setopt (easy, CURLOPT_PROXY, ""); /* not even that of the environment */
   curl_easy_setopt (easy, CURLOPT_NOPROXY, "*");
   curl_easy_setopt (easy, CURLOPT_FOLLOWLOCATION, 0L);
-  curl_easy_setopt (easy, CURLOPT_PATH_AS_IS, 1L);
   curl_easy_setopt (easy, CURLOPT_USERAGENT, USER_AGENT);
   curl_easy_setopt (easy, CURLOPT_BUFFERSIZE, CURL_BUFFER);
   curl_easy_setopt (easy, CURLOPT_HEADERFUNCTION, take_header);
@@ -132,9 +132,10 @@ set_headers (ObkTransfer *transfer)
   if (host_line != NULL)
     add_header (transfer, &n, host_line);
   add_header (transfer, &n, transfer->form ? accept_header : vault_request_header);
-  add_header (transfer, &n, no_expect_header);
   if (transfer->body != NULL)
     add_header (transfer, &n, transfer->form ? form_header : json_header);
+  if (transfer->body != NULL && obk_secret_length (transfer->body) > LARGE_BODY)
+    add_header (transfer, &n, no_expect_header);
   if (transfer->token_line != NULL)
     add_header (transfer, &n, obk_secret_writable (transfer->token_line));
   if (transfer->credentials != NULL)
@@ -148,8 +149,9 @@ void
 obk_transfer_set_request (ObkTransfer *transfer, const ObkHttpRequest *request, ObkSecret *token_line)
 {
   CURL *easy = transfer->easy;
-  g_autofree char *url = g_strconcat ("http://", obk_endpoint_authority (request->endpoint),
-                                      obk_endpoint_path_prefix (request->endpoint), request->path, NULL);
+  const char *prefix = obk_endpoint_path_prefix (request->endpoint);
+  const char *slash = *prefix == '\0' && *request->path != '/' ? "/" : ""; /* a URL may go without one */
+  g_autofree char *target = g_strconcat (slash, prefix, request->path, NULL);
 
   transfer->endpoint = obk_endpoint_ref (request->endpoint);
   transfer->body = request->body != NULL ? obk_secret_ref (request->body) : NULL;
@@ -161,7 +163,9 @@ obk_transfer_set_request (ObkTransfer *transfer, const ObkHttpRequest *request, 
   transfer->secret_answer = request->secret_answer;
   transfer->answer = obk_secret_new (ANSWER_START);
 
-  curl_easy_setopt (easy, CURLOPT_URL, url);
+  /* Not the whole as one URL, which curl would take apart, and put together again, letter by letter. */
+  curl_easy_setopt (easy, CURLOPT_URL, obk_endpoint_plain_url (request->endpoint));
+  curl_easy_setopt (easy, CURLOPT_REQUEST_TARGET, target);
   curl_easy_setopt (easy, CURLOPT_PRIVATE, transfer);
   curl_easy_setopt (easy, CURLOPT_HEADERDATA, transfer);
   curl_easy_setopt (easy, CURLOPT_WRITEDATA, transfer);

@@ -511,7 +511,9 @@ class Server:
 
     @staticmethod
     def choice_of(path):
-        """What the path chooses: what follows /v1/ or, where an address has a prefix, that."""
+        """What the path chooses: what follows /v1/ or, where an address has a prefix, that; echo, when it is none."""
+        if path.split("?")[0] == "/":
+            return ["echo"]
         segments = path.lstrip("/").split("/")
         if segments[0] == "v1":
             return segments[1:]

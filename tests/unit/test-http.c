@@ -138,6 +138,27 @@ test_prefix (Fixture *f, gconstpointer data)
   json_decref (seen);
 }
 
+/* RFC 9112, section 3.2.1 */
+static void
+test_no_path (Fixture *f, gconstpointer data)
+{
+  static const struct
+  {
+    const char *path, *seen;
+  } cases[] = { { "", "/" }, { "?x=1", "/?x=1" } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (ObkEndpoint) endpoint = endpoint_of ("good", "127.0.0.1", "localhost");
+      ObkHttpRequest request
+          = { .endpoint = endpoint, .path = cases[i].path, .deadline_us = obk_clock_boot_us () + PATIENCE_US };
+      json_t *seen = echo (f, &request);
+
+      g_assert_cmpstr (json_string_value (json_object_get (seen, "path")), ==, cases[i].seen);
+      json_decref (seen);
+    }
+}
+
 static void
 test_proxy_of_environment (Fixture *f, gconstpointer data)
 {
@@ -419,6 +440,7 @@ main (int argc, char **argv)
   ADD ("request/post", test_post);
   ADD ("request/form", test_form);
   ADD ("request/prefix", test_prefix);
+  ADD ("request/no-path", test_no_path);
   ADD ("request/no-proxy", test_proxy_of_environment);
   ADD ("answer/status", test_status);
   ADD ("answer/sizes", test_sizes);
