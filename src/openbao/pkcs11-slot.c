@@ -13,6 +13,7 @@
 struct _ObkPkcs11
 {
   P11KitUri *uri;
+  guint max_sessions;
   char *module_path;          /* %NULL for all that p11-kit knows */
   CK_FUNCTION_LIST *module;   /* the one at the path; %NULL while not loaded */
   CK_FUNCTION_LIST **modules; /* p11-kit's, those that could be started; %NULL while not loaded */
@@ -31,6 +32,12 @@ P11KitUri *
 obk_pkcs11_uri (ObkPkcs11 *pkcs11)
 {
   return pkcs11->uri;
+}
+
+guint
+obk_pkcs11_max_sessions (const ObkPkcs11 *pkcs11)
+{
+  return pkcs11->max_sessions;
 }
 
 /* --- the place --- */
@@ -98,6 +105,7 @@ obk_pkcs11_new (const ObkPkcs11Place *place, GError **error)
       g_once_init_leave (&is_quiet, 1);
     }
   pkcs11 = g_new0 (ObkPkcs11, 1);
+  pkcs11->max_sessions = place->max_sessions;
   pkcs11->uri = p11_kit_uri_new ();
   if (!(place->uri[0] != '\0' ? take_uri (pkcs11->uri, place->uri, error) : take_labels (pkcs11->uri, place, error)))
     return NULL;

@@ -22,6 +22,9 @@ gboolean obk_pkcs11_find_slot (ObkPkcs11 *pkcs11, ObkPkcs11Slot *slot, GError **
 /* Returns: (transfer none): what the place says, for p11-kit to match */
 P11KitUri *obk_pkcs11_uri (ObkPkcs11 *pkcs11);
 
+/* The place's */
+guint obk_pkcs11_max_sessions (const ObkPkcs11 *pkcs11);
+
 /* Sets the error "cannot @what: …". Returns: %FALSE */
 gboolean obk_pkcs11_fail (GError **error, const char *what, CK_RV rv);
 

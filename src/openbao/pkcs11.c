@@ -35,6 +35,35 @@ describe (const CK_TOKEN_INFO *token)
   return g_strdup_printf ("token \"%s\", serial \"%s\"", label, serial);
 }
 
+G_LOCK_DEFINE_STATIC (open_tokens);
+static GQueue open_tokens = G_QUEUE_INIT; /* of descriptions, one for each session; borrowed from them */
+
+/* A token that hangs keeps its session; each reload that opens a new way would add one. */
+static gboolean
+enlist (ObkPkcs11Session *session, GError **error)
+{
+  guint max = obk_pkcs11_max_sessions (session->pkcs11), n = 0;
+
+  G_LOCK (open_tokens);
+  for (const GList *link = open_tokens.head; link != NULL; link = link->next)
+    n += strcmp (link->data, session->token) == 0 ? 1 : 0;
+  if (n < max)
+    g_queue_push_tail (&open_tokens, session->token);
+  G_UNLOCK (open_tokens);
+  return n < max
+         || obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
+                        "%u sessions with the %s are open, which is all of auth.cert.pkcs11.maxSessions", n,
+                        session->token);
+}
+
+static void
+delist (ObkPkcs11Session *session)
+{
+  G_LOCK (open_tokens);
+  g_queue_remove (&open_tokens, session->token);
+  G_UNLOCK (open_tokens);
+}
+
 ObkPkcs11Session *
 obk_pkcs11_open (ObkPkcs11 *pkcs11, GError **error)
 {
@@ -46,13 +75,20 @@ obk_pkcs11_open (ObkPkcs11 *pkcs11, GError **error)
   session->pkcs11 = pkcs11;
   if (!obk_pkcs11_find_slot (pkcs11, &session->slot, error))
     return NULL;
+  session->token = describe (&session->slot.token);
+  if (!enlist (session, error))
+    {
+      g_free (session->token);
+      return NULL;
+    }
   rv = session->slot.module->C_OpenSession (session->slot.id, CKF_SERIAL_SESSION, NULL, NULL, &session->handle);
   if (rv != CKR_OK)
     {
       obk_pkcs11_fail (error, "open a session with the PKCS#11 token", rv);
+      delist (session);
+      g_free (session->token);
       return NULL;
     }
-  session->token = describe (&session->slot.token);
   return g_steal_pointer (&session);
 }
 
@@ -62,6 +98,7 @@ obk_pkcs11_session_free (ObkPkcs11Session *session)
   if (session == NULL)
     return;
   session->slot.module->C_CloseSession (session->handle);
+  delist (session);
   g_clear_pointer (&session->pin, obk_secret_unref);
   g_free (session->token);
   g_free (session);

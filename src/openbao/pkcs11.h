@@ -25,13 +25,15 @@ typedef struct
   const char *token_label;
   const char *key_label;
   const char *uri; /* RFC 7512 */
+  guint max_sessions;
 } ObkPkcs11Place;
 
 /**
  * ObkPkcs11:
  *
- * The place and the modules that are loaded for it. Of one thread at a time, and of one session at a time: that is all
- * of auth.cert.pkcs11.maxSessions that is ever used. All that asks a module waits for it, however long.
+ * The place and the modules that are loaded for it. Of one thread at a time, and of one session at a time; others of
+ * this process may have sessions with the same token, up to the place's @max_sessions. All that asks a module waits for
+ * it, however long.
  */
 typedef struct _ObkPkcs11 ObkPkcs11;
 typedef struct _ObkPkcs11Session ObkPkcs11Session;

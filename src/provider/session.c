@@ -92,6 +92,7 @@ obk_session_cert_signer_options (const ObkConfig *config)
       .token_label = config->auth.cert.pkcs11.token_label,
       .key_label = config->auth.cert.pkcs11.key_label,
       .uri = config->auth.cert.pkcs11.uri,
+      .max_sessions = config->auth.cert.pkcs11.max_sessions,
     },
     .certificate_file = config->auth.cert.pkcs11.certificate_file,
     .pin_file = config->auth.cert.pkcs11.pin_file,

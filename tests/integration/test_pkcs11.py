@@ -239,6 +239,21 @@ def test_token_that_hangs_comes_back(make_provider, cert_tenant, authority, toke
     assert faults.count("C_Login") == 2
 
 
+def test_no_more_sessions_than_allowed(make_provider, cert_tenant, authority, token, faults):
+    """Each new way to OpenBao asks the token that hangs, until it has all that it allows us."""
+    certificate = set_up(token, authority)
+    faults.tell("sleep=C_Sign:60")
+    settings = {**cert_overrides(**by_labels(token, certificate, faults.module)), "auth.loginTimeout": "500ms"}
+    provider = make_provider(cert_tenant, **settings).start(environment=faults.environment)
+    for number in range(3):
+        wait_until(lambda: faults.count("C_Sign") == min(number + 1, 2), 10, "the token is asked")
+        reload(provider, **settings, **{"openbao.tlsServerName": ("127.0.0.1", "localhost")[number % 2]})
+    wait_until(lambda: any("maxSessions" in record.get("cause", "") for record in provider.records(LOGIN)), 10, "no third")
+    assert faults.count("C_Sign") == 2
+    faults.tell()
+    provider.wait_healthy(60)
+
+
 def test_token_that_hangs_without_an_openbao_token(make_provider, tenant, authority, token, faults):
     """To the callers no credential is left, between the logins and while one is under way."""
     enable_cert_auth(tenant, authority, mount="cert-hangs")

@@ -188,7 +188,8 @@ def test_credential(machine, tenant):
 
 def seal(machine, name, secret, options=""):
     """By a key of this machine alone. Returns what systemd-creds prints."""
-    return machine.run(f"printf %s '{secret}' | systemd-creds encrypt --with-key=host --name={name} {options} - - 2>/dev/null")
+    return machine.run(f"printf %s '{secret}' |"
+                       f" systemd-creds encrypt --with-key=host --name={name} {options} - - 2>/dev/null")
 
 
 def test_sealed_jwt(machine, tenant):
@@ -215,7 +216,7 @@ def test_sealed_client_secret(machine, openbao, tenant):
 
 
 def test_sealed_pin(machine, openbao, tenant, directory):
-    """With certificate and authority as credentials, too; the token is SoftHSM's, with the drop-in of docs/deployment.md."""
+    """With certificate and authority as credentials, too; the drop-in is that of docs/deployment.md for SoftHSM."""
     token, key = Token(directory / "token"), new_key("P-256")
     token.add_key(key)
     enable_cert_auth(tenant, openbao.authority, mount=f"cert-{directory.name}")
@@ -237,7 +238,7 @@ def test_sealed_pin(machine, openbao, tenant, directory):
 
 
 def test_secret_sealed_to_the_tpm(machine, tenant, directory):
-    """A TPM in software, which systemd reaches by TCP: nothing else about it is not as it is with one in the machine."""
+    """A TPM in software, which systemd reaches by TCP; all else is as with one in the machine."""
     with Tpm(directory / "tpm") as tpm:
         machine.shut_down()
         for library in tpm.libraries():
@@ -247,7 +248,8 @@ def test_secret_sealed_to_the_tpm(machine, tenant, directory):
         machine.run("mkdir -p /etc/credstore.encrypted && cd /etc/credstore.encrypted"
                     f" && systemd-creds encrypt --with-key=tpm2 --tpm2-device={tpm.device} --name=identity.jwt"
                     " /var/lib/openbao-kms/identity.jwt identity.jwt && rm /var/lib/openbao-kms/identity.jwt")
-        machine.drop_in(SERVICE, "[Service]\nLoadCredentialEncrypted=identity.jwt:/etc/credstore.encrypted/identity.jwt\n")
+        machine.drop_in(SERVICE, "[Service]\n"
+                        "LoadCredentialEncrypted=identity.jwt:/etc/credstore.encrypted/identity.jwt\n")
         machine.run(f"systemctl enable --now {SOCKET} {SERVICE}")
         machine.wait_healthy()
         machine.run(f"systemctl stop {SOCKET} {SERVICE}")
