@@ -146,3 +146,31 @@ def test_back_while_it_is_stopped(node, clock, fresh_tenant, step):
     assert all(snapshot.observed <= time.time() - HOUR + 60 for snapshot in first_change.snapshots)
     if step is observed:
         assert_on_time(fresh_tenant, state)
+
+
+@pytest.mark.parametrize("seconds", [HOUR, -HOUR], ids=["ahead", "behind"])
+def test_off_from_the_start(node, clock, fresh_tenant, seconds):
+    """The key may seem to be of the future: that is no reason, neither at the first start nor for a rotation."""
+    assert node.stop() == 0
+    for file in node.state_path.parent.iterdir():
+        file.unlink()
+    clock.shift(seconds)
+    node.start(wait="healthy", environment=clock.environment)
+    first = node.client().encrypt(b"text")
+    fresh_tenant.rotate()
+    promoted(node)
+    wait_until(lambda: node.client().status().key_id != first.key_id, 10, "the new version serves")
+    assert node.client().decrypt(first) == b"text"
+
+
+@pytest.mark.parametrize("seconds, claim", [(HOUR, "exp"), (-HOUR, "nbf")], ids=["ahead", "behind"])
+def test_a_jwt_of_another_hour(make_provider, clock, fresh_tenant, seconds, claim):
+    """By a clock that is off it is not valid: told by name, and well soon after the clock is right."""
+    fresh_tenant.write_jwt(HOUR / 2)
+    clock.shift(seconds)
+    node = make_provider(fresh_tenant).start(environment=clock.environment)
+    failed = node.wait_record("auth.login", status="error")[0]
+    assert failed["error_class"] == "credential_invalid" and f'"{claim}"' in failed["cause"]
+    assert node.client().status().healthz == "unhealthy"
+    clock.shift(0)
+    node.wait_healthy(40)
