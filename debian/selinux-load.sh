@@ -11,7 +11,8 @@ running_units() {
 
 # What is labelled otherwise than without the module.
 relabel() {
-    for path in /usr/bin/bao-kms-provider /etc/kubernetes /etc/openbao-kms /var/lib/openbao-kms /run/openbao-kms; do
+    for path in /usr/bin/bao-kms-provider /etc/kubernetes /etc/rancher /etc/openbao-kms /var/lib/openbao-kms \
+        /run/openbao-kms; do
         [ ! -e "$path" ] || restorecon -R "$path" || true
     done
     for directory in /lib/systemd/system /usr/lib/systemd/system; do
