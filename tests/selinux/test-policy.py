@@ -64,6 +64,7 @@ ONLY = [
     ("udp_socket", "name_bind", set(), {"ssh_port_t"}),
     ("rawip_socket", "create", set(), {DOMAIN}),
     ("packet_socket", "create", set(), {DOMAIN}),
+    ("filesystem", "mount remount unmount", set(), {"tmpfs_t"}),
 ]
 # Likewise with the booleans as they are
 ONLY_BY_DEFAULT = [
@@ -71,17 +72,23 @@ ONLY_BY_DEFAULT = [
     ("file", "write append create", OWN - {"openbao_kms_token_t"} | {DOMAIN, "init_tmpfs_t"}, {"openbao_kms_etc_t"}),
     ("chr_file", "write", {"null_device_t", "zero_device_t", "devtty_t", "initrc_devpts_t", "console_device_t"},
      {"random_device_t"}),
+    # Names, users and the journal; PID 1 answers for users that units have for as long as they run.
+    ("unix_stream_socket", "connectto",
+     {DOMAIN, "avahi_t", "init_t", "nscd_t", "setrans_t", "sssd_t", "syslogd_t", "systemd_resolved_t",
+      "systemd_socket_proxyd_t", "systemd_userdbd_t"}, {"initrc_t"}),
 ]
 # Who may connect to the socket, by type or attribute; Debian 12 knows no containers
 CALLERS = {DOMAIN, "unconfined_domain_type", "container_domain"}
-# Who may get into the domain
+# Who may get into the domain, and who may look into its memory
 DOORS = {"init_t", "initrc_t"}
+TRACERS = {"livecd_t", "sysadm_t", "unconfined_domain_type"}
 
 # What the domain, or another one, must not have.
 FAULTS = """
 module faults 1.0;
 require {
   type openbao_kms_t, openbao_kms_etc_t, bin_t, init_t, shell_exec_t, ssh_port_t, irqbalance_t, random_device_t;
+  type initrc_t, tmpfs_t;
   class file { append create execute execute_no_trans watch };
   class dir { add_name create };
   class process { ptrace transition };
@@ -94,6 +101,7 @@ require {
   class packet_socket create;
   class chr_file write;
   class unix_stream_socket connectto;
+  class filesystem mount;
 }
 allow openbao_kms_t openbao_kms_etc_t:file { append create watch };
 allow openbao_kms_t openbao_kms_etc_t:dir { add_name create };
@@ -108,8 +116,10 @@ allow openbao_kms_t ssh_port_t:udp_socket name_bind;
 allow openbao_kms_t self:rawip_socket create;
 allow openbao_kms_t self:packet_socket create;
 allow openbao_kms_t random_device_t:chr_file write;
+allow openbao_kms_t tmpfs_t:filesystem mount;
+allow openbao_kms_t initrc_t:unix_stream_socket connectto;
 allow irqbalance_t openbao_kms_t:unix_stream_socket connectto;
-allow irqbalance_t openbao_kms_t:process transition;
+allow irqbalance_t openbao_kms_t:process { ptrace transition };
 """
 
 
@@ -164,6 +174,7 @@ class Policy:
                    self.objects(tclass, permissions, ()) - expected, fault)
         yield "who may call", self.subjects("unix_stream_socket", "connectto") - CALLERS, {OTHER}
         yield "who may enter the domain", self.subjects("process", "transition") - DOORS, {OTHER}
+        yield "who may look into its memory", self.subjects("process", "ptrace") - TRACERS, {OTHER}
 
 
 def link(directory, name, modules):
