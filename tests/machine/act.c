@@ -8,11 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 typedef int (*Act) (const char *object);
@@ -49,6 +53,62 @@ create_file (const char *path)
   return result;
 }
 
+/* The mode and the label that it has: nothing is another afterwards where this is let. */
+static int
+change_mode (const char *path)
+{
+  struct stat status;
+
+  return stat (path, &status) < 0 ? -1 : chmod (path, status.st_mode & 07777);
+}
+
+static int
+change_label (const char *path)
+{
+  char label[256];
+  ssize_t length = getxattr (path, "security.selinux", label, sizeof label);
+
+  return length < 0 ? -1 : setxattr (path, "security.selinux", label, (size_t)length, 0);
+}
+
+static int
+mount_over (const char *path)
+{
+  int result = mount ("none", path, "tmpfs", 0, NULL);
+
+  if (result >= 0)
+    umount2 (path, MNT_DETACH);
+  return result;
+}
+
+static int
+map_code (const char *unused)
+{
+  (void)unused;
+  return mmap (NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1
+                                                                                                                 : 0;
+}
+
+static int
+enter_domain (const char *context)
+{
+  int fd = open ("/proc/self/attr/current", O_WRONLY | O_CLOEXEC);
+
+  return fd < 0 ? fd : (int)write (fd, context, strlen (context));
+}
+
+static int
+become (const char *user)
+{
+  return setresuid ((uid_t)atoi (user), (uid_t)-1, (uid_t)-1);
+}
+
+static int
+change_root (const char *path)
+{
+  return chroot (path);
+}
+
 static int
 execute (const char *path)
 {
@@ -75,6 +135,13 @@ trace (const char *unused)
   return result;
 }
 
+/* One that nobody minds. */
+static int
+send_signal (const char *process)
+{
+  return kill (atoi (process), SIGCONT);
+}
+
 static int
 load_module (const char *path)
 {
@@ -84,25 +151,31 @@ load_module (const char *path)
 }
 
 static int
-with_port (const char *port, in_addr_t address, int (*call) (int, const struct sockaddr *, socklen_t))
+with_port (const char *port, int type, int (*call) (int, const struct sockaddr *, socklen_t))
 {
   struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons ((in_port_t)atoi (port)) };
-  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int fd = socket (AF_INET, type | SOCK_CLOEXEC, 0);
 
-  name.sin_addr.s_addr = address;
+  name.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
   return fd < 0 ? fd : call (fd, (const struct sockaddr *)&name, sizeof name);
 }
 
 static int
 bind_port (const char *port)
 {
-  return with_port (port, htonl (INADDR_LOOPBACK), bind);
+  return with_port (port, SOCK_STREAM, bind);
+}
+
+static int
+bind_udp_port (const char *port)
+{
+  return with_port (port, SOCK_DGRAM, bind);
 }
 
 static int
 connect_port (const char *port)
 {
-  return with_port (port, htonl (INADDR_LOOPBACK), connect);
+  return with_port (port, SOCK_STREAM, connect);
 }
 
 static int
@@ -122,6 +195,13 @@ open_raw_socket (const char *unused)
   return socket (AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
 }
 
+static int
+open_packet_socket (const char *unused)
+{
+  (void)unused;
+  return socket (AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+}
+
 static const struct
 {
   const char *name;
@@ -130,13 +210,23 @@ static const struct
   { "read", read_file },
   { "write", write_file },
   { "create", create_file },
+  { "change-mode", change_mode },
+  { "change-label", change_label },
+  { "mount", mount_over },
+  { "map-code", map_code },
+  { "enter-domain", enter_domain },
+  { "become", become },
+  { "change-root", change_root },
   { "execute", execute },
   { "trace", trace },
+  { "signal", send_signal },
   { "load-module", load_module },
   { "bind", bind_port },
+  { "bind-udp", bind_udp_port },
   { "connect", connect_port },
   { "connect-socket", connect_socket },
   { "raw-socket", open_raw_socket },
+  { "packet-socket", open_packet_socket },
 };
 
 int

@@ -20,7 +20,7 @@ from rig import network, openbao, pki, process, provider, token, transit  # noqa
 HERE = pathlib.Path(__file__).resolve().parent
 NAME = "openbao.test"
 ADDRESS = "10.0.2.2"  # of the host, for the machine
-TIMEOUT = 900  # on a busy host; a minute and a half on an idle one
+TIMEOUT = 1200  # on a busy host; two minutes and a half on an idle one
 
 
 def start_names(stack, directory):

@@ -56,6 +56,8 @@ start_by_socket() {
 }
 
 call() {
+  ! selinux || check "a confined container calls" \
+    setpriv --reuid openbao-kms --regid openbao-kms --init-groups "$tests/container-probe" probe --socket $socket
   check "a confined API server that was let in calls" as_apiserver probe --socket $socket
   check "a service of the host calls" systemd-run --quiet --wait /usr/local/bin/service-probe probe --socket $socket
   quiet "calls"
@@ -110,6 +112,41 @@ observe() {
   check "health is served" curl -fsS -o /dev/null http://127.0.0.1:8082/ready
   check "status reads them" bao-kms-provider status
   quiet "metrics and health"
+}
+
+# What docs/selinux.md has for other places and ports, in one transaction of the policy's store.
+customize() {
+  check "other places and ports are labelled" semanage import <<LINES
+port -a -t openbao_kms_openbao_port_t -p tcp 8300
+port -a -t openbao_kms_listen_port_t -p tcp 9182
+fcontext -a -t openbao_kms_secret_t '/srv/kms/identity(/.*)?'
+fcontext -a -t openbao_kms_var_lib_t '/srv/kms/state(/.*)?'
+LINES
+  heard
+}
+
+elsewhere() {
+  local drop_in=/run/systemd/system/bao-kms-provider.service.d
+  mkdir -p /srv/kms/identity $drop_in
+  cp $files/identity.jwt /srv/kms/identity/jwt
+  cp -rp /var/lib/openbao-kms/state /srv/kms/state
+  chown -R root:openbao-kms /srv/kms/identity
+  chmod 0640 /srv/kms/identity/jwt
+  restorecon -R /srv/kms
+  printf '[Service]\nReadWritePaths=/srv/kms/state\n' >$drop_in/state.conf
+  sed -i 's,"socketGroup": "[^"]*",&\, "metricsAddress": "127.0.0.1:9182"\, "healthAddress": "",
+          s,/var/lib/openbao-kms/identity.jwt,/srv/kms/identity/jwt,
+          s,"state": {},"state": {"path": "/srv/kms/state/key-registry.json"},' /etc/openbao-kms/config.yaml
+  systemctl daemon-reload
+  check "it restarts with its files elsewhere" restart
+  answers "it answers with its files elsewhere"
+  check "metrics are served on another port" curl -fsS -o /dev/null http://127.0.0.1:9182/metrics
+  check "the state elsewhere is written" has_type /srv/kms/state/key-registry.json openbao_kms_var_lib_t
+  rm $drop_in/state.conf
+  install -m 0640 -g openbao-kms $files/config.yaml /etc/openbao-kms/config.yaml
+  systemctl daemon-reload
+  restart
+  quiet "other places and ports"
 }
 
 look() {
@@ -209,6 +246,8 @@ call
 second_instance
 rotate
 observe
+! selinux || customize
+! selinux || elsewhere
 ! selinux || look
 replace_jwt
 ! selinux || mislabel

@@ -7,13 +7,16 @@
 objects=/etc/openbao-kms/objects
 
 prepare_objects() {
-  mkdir -p /root/.kube /var/lib/other /etc/kubernetes/pki "$objects"
+  mkdir -p /root/.kube /var/lib/other /etc/kubernetes/pki /etc/rancher/k3s /etc/ssh /etc/ssl/private "$objects/place"
   echo secret >/root/.kube/config
   echo secret >/var/lib/other/state
   chown openbao-kms /var/lib/openbao-kms/identity.jwt
   echo secret >/etc/kubernetes/admin.conf
   echo secret >/etc/kubernetes/pki/ca.key
-  restorecon -R /etc/kubernetes
+  echo secret >/etc/rancher/k3s/k3s.yaml
+  echo secret >/etc/ssh/ssh_host_rsa_key
+  echo secret >/etc/ssl/private/other.key
+  restorecon -R /etc/kubernetes /etc/rancher /etc/ssh /etc/ssl
   local name type
   while read -r name type; do
     cp /usr/bin/true "$objects/$name"
@@ -32,29 +35,53 @@ root act read /etc/shadow shadow_t
 root act read /root/.kube/config user_home_dir_t
 root act read /etc/kubernetes/admin.conf openbao_kms_kubernetes_t
 root act read /etc/kubernetes/pki/ca.key openbao_kms_kubernetes_t
+root act read /etc/rancher/k3s/k3s.yaml openbao_kms_kubernetes_t
+root act read /etc/ssh/ssh_host_rsa_key sshd_key_t
+root act read /etc/ssl/private/other.key tls_privkey_t
 root act read /var/lib/other/state var_lib_t
+root act read /proc/1/environ init_t
+root act read /dev/mem memory_device_t
+root act read /dev/vda fixed_disk_device_t
+root act write /proc/sys/kernel/core_pattern sysctl_kernel_t
+root act write /sys/fs/selinux/enforce security_t
 root act write /etc/openbao-kms/config.yaml openbao_kms_etc_t
+root act change-mode /etc/openbao-kms/config.yaml setattr
+root act change-label /etc/openbao-kms/config.yaml relabelfrom
 root act write $objects/provider openbao_kms_exec_t
 openbao-kms act write /var/lib/openbao-kms/identity.jwt openbao_kms_secret_t
 root act create /etc/openbao-kms/new openbao_kms_etc_t
 root act create /tmp/new tmp_t
+root act create /usr/bin/new bin_t
+root act create /etc/systemd/system/new.service systemd_unit_t
+root act mount $objects/place mounton
+root act change-root / sys_chroot
+root act become 1 setuid
+root act enter-domain unconfined_u:unconfined_r:unconfined_t:s0 setcurrent
+openbao-kms act map-code anonymous execmem
 root act execute $objects/shell shell_exec_t
 root act execute $objects/program bin_t
 openbao-kms act trace child tclass=process
+root act signal 1 signal
 root act load-module $tests/dummy.ko sys_module
 root act raw-socket icmp tclass=rawip_socket
+root act packet-socket all tclass=packet_socket
 openbao-kms act bind 9090 name_bind
 openbao-kms act bind 8080 name_bind
 openbao-kms act bind 8083 unreserved_port_t
 openbao-kms act bind 9999 unreserved_port_t
+openbao-kms act bind-udp 8083 name_bind
 openbao-kms act connect 22 name_connect
 openbao-kms act connect 443 name_connect
 openbao-kms act connect 6443 name_connect
 openbao-kms act connect 10250 name_connect
+openbao-kms act connect-socket /run/dbus/system_bus_socket system_dbusd_runtime_t
+openbao-kms act connect-socket /run/pcscd/pcscd.comm pcscd_runtime_t
 openbao-kms stranger-act read /var/lib/openbao-kms/identity.jwt openbao_kms_secret_t
 openbao-kms stranger-act read /var/lib/openbao-kms/state/key-registry.json openbao_kms_secret_t
+openbao-kms stranger-act write /var/lib/openbao-kms/state/key-registry.json openbao_kms_secret_t
 root stranger-act read /etc/openbao-kms/config.yaml openbao_kms_etc_t
 openbao-kms apiserver-act read /var/lib/openbao-kms/identity.jwt openbao_kms_secret_t
+openbao-kms container-act read /var/lib/openbao-kms/identity.jwt openbao_kms_secret_t
 openbao-kms apiserver-act create /run/openbao-kms/new openbao_kms_runtime_t
 openbao-kms stranger-act connect-socket $socket openbao_kms_runtime_t
 LIST
@@ -67,8 +94,11 @@ root act read /etc/openbao-kms/config.yaml
 openbao-kms act read /var/lib/openbao-kms/identity.jwt
 openbao-kms act create /var/lib/openbao-kms/state/new
 openbao-kms act connect 8200
+openbao-kms act connect 8300
 openbao-kms act bind 8081
 openbao-kms act bind 8082
+openbao-kms act bind 9182
+openbao-kms container-act connect-socket $socket
 openbao-kms apiserver-act connect-socket $socket
 LIST
 }
@@ -93,6 +123,8 @@ refused() { # USER WHO ACT OBJECT WORD
 }
 
 prepare_objects
+setsebool openbao_kms_use_pkcs11 off # the token's life has needed it
+systemctl start pcscd.socket
 # It has the ports of metrics and health; the last act may wake it.
 stop_service() { systemctl stop bao-kms-provider.service 2>/dev/null; }
 stop_service
@@ -105,14 +137,19 @@ while read -r user who what object; do
 done < <(allowed)
 quiet "what is allowed"
 
-while read -r boolean port; do
+while read -r boolean what object; do
   setsebool "$boolean" on
-  check "with $boolean, it may connect to $port" as openbao-kms act connect "$port"
+  check "with $boolean, it may $what $object" as openbao-kms act "$what" "$object"
   setsebool "$boolean" off
 done <<LIST
-openbao_kms_connect_http 443
-openbao_kms_connect_any 10250
+openbao_kms_connect_http connect 443
+openbao_kms_connect_any connect 10250
+openbao_kms_use_pkcs11 connect-socket /run/pcscd/pcscd.comm
 LIST
+
+setsebool openbao_kms_containers_connect off
+refused openbao-kms container-act connect-socket $socket openbao_kms_runtime_t
+setsebool openbao_kms_containers_connect on
 
 say "the same acts, permissive"
 stop_service
