@@ -1,57 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The open connections: when the gRPC core has something to do on one, and when it is gone. The core tells neither. */
+/* Which connections are open: the gRPC core does not tell when it closes one. */
 #include "kms/connections.h"
 
 #include "base/error.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* By a descriptor of our own for the core's socket: the core shuts the socket down before it closes its one. */
+/* A descriptor's number comes again, its socket's inode does not. */
 typedef struct
 {
-  ObkWatch watch;
-  ObkConnections *connections;
+  int fd;
+  ino_t inode;
   gboolean parted; /* the peer has been told */
 } Connection;
 
 struct _ObkConnections
 {
-  ObkPoller *poller;
-  GPtrArray *list;
-  void (*ready) (gpointer user_data);
-  gpointer user_data;
+  GArray *list; /* of Connection; some may be closed by now */
 };
 
 ObkConnections *
-obk_connections_new (ObkPoller *poller, void (*ready) (gpointer user_data), gpointer user_data)
+obk_connections_new (void)
 {
-  ObkConnections *connections = NULL;
+  ObkConnections *connections = g_new0 (ObkConnections, 1);
 
-  g_return_val_if_fail (poller != NULL && ready != NULL, NULL);
-
-  connections = g_new0 (ObkConnections, 1);
-  connections->poller = poller;
-  connections->list = g_ptr_array_new ();
-  connections->ready = ready;
-  connections->user_data = user_data;
+  connections->list = g_array_new (FALSE, FALSE, sizeof (Connection));
   return connections;
-}
-
-static void
-forget (Connection *connection)
-{
-  ObkConnections *connections = connection->connections;
-
-  obk_poller_remove (connections->poller, &connection->watch);
-  close (connection->watch.fd);
-  g_ptr_array_remove_fast (connections->list, connection);
-  obk_poller_defer_free (connections->poller, connection, g_free);
 }
 
 void
@@ -59,53 +38,50 @@ obk_connections_free (ObkConnections *connections)
 {
   if (connections == NULL)
     return;
-  while (connections->list->len > 0)
-    forget (g_ptr_array_index (connections->list, 0));
-  g_ptr_array_unref (connections->list);
+  g_array_unref (connections->list);
   g_free (connections);
 }
 
-static void
-connection_ready (ObkWatch *watch, guint32 events)
+static gboolean
+is_of (const Connection *connection, int fd)
 {
-  Connection *connection = OBK_CONTAINER_OF (watch, Connection, watch);
-  ObkConnections *connections = connection->connections;
+  struct stat status;
 
-  if ((events & EPOLLHUP) != 0) /* both ways are shut */
-    forget (connection);
-  connections->ready (connections->user_data); /* last: it may free us */
+  return fstat (fd, &status) == 0 && S_ISSOCK (status.st_mode) && status.st_ino == connection->inode;
+}
+
+static gboolean
+is_open (const Connection *connection)
+{
+  return is_of (connection, connection->fd);
+}
+
+static void
+forget_closed (ObkConnections *connections)
+{
+  for (guint i = connections->list->len; i > 0; i--)
+    if (!is_open (&g_array_index (connections->list, Connection, i - 1)))
+      g_array_remove_index_fast (connections->list, i - 1);
 }
 
 gboolean
 obk_connections_add (ObkConnections *connections, int fd, GError **error)
 {
-  Connection *added = NULL;
-  int own = -1;
+  Connection added = { .fd = fd };
+  struct stat status;
 
   g_return_val_if_fail (connections != NULL, FALSE);
 
   if (connections->list->len >= OBK_MAX_CONNECTIONS)
+    forget_closed (connections);
+  if (connections->list->len >= OBK_MAX_CONNECTIONS || fstat (fd, &status) != 0)
     {
       g_set_error (error, OBK_ERROR, OBK_ERROR_CONCURRENCY_LIMIT, "%d connections are open already, which is the limit",
                    OBK_MAX_CONNECTIONS);
       return FALSE;
     }
-  own = fcntl (fd, F_DUPFD_CLOEXEC, 0);
-  if (own < 0)
-    {
-      g_set_error (error, OBK_ERROR, OBK_ERROR_UNKNOWN, "cannot watch the connection: %s", g_strerror (errno));
-      return FALSE;
-    }
-  added = g_new0 (Connection, 1);
-  added->watch = (ObkWatch){ .fd = own, .ready = connection_ready };
-  added->connections = connections;
-  if (!obk_poller_add (connections->poller, &added->watch, EPOLLIN | EPOLLRDHUP, error))
-    {
-      close (own);
-      g_free (added);
-      return FALSE;
-    }
-  g_ptr_array_add (connections->list, added);
+  added.inode = status.st_ino;
+  g_array_append_val (connections->list, added);
   return TRUE;
 }
 
@@ -123,10 +99,14 @@ part (Connection *connection)
 {
   /* GOAWAY without an error, for no stream in particular: RFC 9113, section 6.8. */
   static const guint8 goaway[] = { 0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0 };
-  int fd = connection->watch.fd;
+  /* The core may close its own at any time, and the number come again. */
+  int fd = fcntl (connection->fd, F_DUPFD_CLOEXEC, 0);
 
-  if (is_all_read (fd))
+  if (fd < 0)
+    return;
+  if (is_of (connection, fd) && is_all_read (fd))
     connection->parted = send (fd, goaway, sizeof goaway, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof goaway;
+  close (fd);
 }
 
 guint
@@ -134,9 +114,10 @@ obk_connections_part (ObkConnections *connections)
 {
   g_return_val_if_fail (connections != NULL, 0);
 
+  forget_closed (connections);
   for (guint i = 0; i < connections->list->len; i++)
     {
-      Connection *connection = g_ptr_array_index (connections->list, i);
+      Connection *connection = &g_array_index (connections->list, Connection, i);
 
       if (!connection->parted)
         part (connection);

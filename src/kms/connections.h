@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The open connections: when the gRPC core has something to do on one, and when it is gone. The core tells neither. */
+/* Which connections are open: the gRPC core does not tell when it closes one. */
 #pragma once
 
-#include "base/poller.h"
+#include <glib.h>
 
 G_BEGIN_DECLS
 
@@ -10,18 +10,13 @@ G_BEGIN_DECLS
 
 typedef struct _ObkConnections ObkConnections;
 
-/**
- * obk_connections_new:
- * @poller: borrowed
- * @ready: called from it when something came on a connection, or one has ended
- */
-ObkConnections *obk_connections_new (ObkPoller *poller, void (*ready) (gpointer user_data), gpointer user_data);
+ObkConnections *obk_connections_new (void);
 void obk_connections_free (ObkConnections *connections);
 
 /**
  * obk_connections_add:
- * @fd: a connected socket that somebody else will shut down and close
- * @error: OBK_ERROR_CONCURRENCY_LIMIT when too many others are still open, or OBK_ERROR_UNKNOWN; @fd stays the caller's
+ * @fd: a connected socket that somebody else will close
+ * @error: OBK_ERROR_CONCURRENCY_LIMIT when too many others are still open; @fd stays the caller's
  */
 gboolean obk_connections_add (ObkConnections *connections, int fd, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

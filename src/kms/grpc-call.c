@@ -6,12 +6,11 @@
 
 #define MAX_OPERATIONS 4
 
+/* Of a reference that a batch held */
 static void
 on_sent (grpc_completion_queue_functor *functor, int ok)
 {
-  ObkGrpcCall *call = OBK_CONTAINER_OF (functor, ObkGrpcCall, sent);
-
-  call->calls->over (call, &call->sent_link);
+  obk_grpc_call_unref (OBK_CONTAINER_OF (functor, ObkGrpcCall, sent));
 }
 
 static void
@@ -19,7 +18,10 @@ on_closed (grpc_completion_queue_functor *functor, int ok)
 {
   ObkGrpcCall *call = OBK_CONTAINER_OF (functor, ObkGrpcCall, closed);
 
-  call->calls->over (call, &call->closed_link);
+  if (call->cancelled != 0)
+    call->calls->abandoned (call);
+  else
+    obk_grpc_call_unref (call);
 }
 
 void
@@ -54,7 +56,7 @@ obk_grpc_call_request (const ObkGrpcCalls *calls, ObkMethod method)
 void
 obk_grpc_call_ref (ObkGrpcCall *call)
 {
-  call->references++;
+  g_atomic_int_inc (&call->references);
 }
 
 void
@@ -64,7 +66,7 @@ obk_grpc_call_unref (ObkGrpcCall *call)
   ObkMethod method = call->method;
   gboolean arrived = call->arrived;
 
-  if (--call->references > 0)
+  if (!g_atomic_int_dec_and_test (&call->references))
     return;
   obk_decrypt_message_clear (&call->decrypt);
   g_clear_pointer (&call->message, obk_secret_unref);
@@ -77,26 +79,6 @@ obk_grpc_call_unref (ObkGrpcCall *call)
   g_free (call);
   if (arrived)
     calls->gone (calls->user_data, method);
-}
-
-gboolean
-obk_grpc_call_read (ObkGrpcCall *call, GError **error)
-{
-  char *bytes = NULL;
-  gsize length = 0;
-
-  call->message = obk_grpc_take_message (g_steal_pointer (&call->payload));
-  bytes = obk_secret_writable (call->message);
-  length = obk_secret_length (call->message);
-  switch (call->method)
-    {
-    case OBK_METHOD_STATUS:
-      return obk_status_message_read (bytes, length, error);
-    case OBK_METHOD_ENCRYPT:
-      return obk_encrypt_message_read (bytes, length, &call->encrypt, error);
-    default:
-      return obk_decrypt_message_read (bytes, length, &call->decrypt, error);
-    }
 }
 
 static void

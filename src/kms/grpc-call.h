@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One gRPC call on the server's side: comes in, is watched, is answered once. Only for grpc-server.c.
- * It belongs to one thread; others only tell that a batch is over. */
+/* One gRPC call on the server's side: comes in, is watched, is answered once. Only for grpc-server.c. */
 #pragma once
 
 #include <glib.h>
@@ -21,12 +20,12 @@ typedef struct _ObkGrpcCall ObkGrpcCall;
 typedef struct
 {
   grpc_server *server;
-  grpc_completion_queue *arrivals; /* the one that reads what comes, when it is asked */
+  grpc_completion_queue *arrivals; /* a thread sleeps in it */
   grpc_completion_queue *rest;     /* calls functors from whatever thread is there */
   void *methods[OBK_N_METHODS];    /* registered ones */
-  /* From any thread: one of the two batches is over, @link is the call's for it. The batch's reference is passed on. */
-  void (*over) (ObkGrpcCall *call, GList *link);
-  /* The last thing of a call that had arrived */
+  /* From any thread: the client has gone before it had an answer. The caller's reference is passed on. */
+  void (*abandoned) (ObkGrpcCall *call);
+  /* From any thread, last thing of a call that had arrived. */
   void (*gone) (gpointer user_data, ObkMethod method);
   gpointer user_data;
 } ObkGrpcCalls;
@@ -35,7 +34,7 @@ struct _ObkGrpcCall
 {
   const ObkGrpcCalls *calls;
   ObkMethod method;
-  guint references;
+  gint references;
   gboolean arrived;
 
   /* the core's, from the arrival on */
@@ -51,8 +50,8 @@ struct _ObkGrpcCall
   grpc_completion_queue_functor sent;
 
   /* the server's */
-  GList closed_link;
-  GList sent_link;
+  GList arrived_link;
+  GList abandoned_link;
   GList running_link;
   gint64 start_us;
   gint64 deadline_us;
@@ -71,9 +70,6 @@ struct _ObkGrpcCall
 void obk_grpc_call_request (const ObkGrpcCalls *calls, ObkMethod method);
 void obk_grpc_call_ref (ObkGrpcCall *call);
 void obk_grpc_call_unref (ObkGrpcCall *call);
-
-/* What came with it. @error: when that is not the message of its method */
-gboolean obk_grpc_call_read (ObkGrpcCall *call, GError **error);
 
 /* Watches for the client's going away, until the answer. */
 void obk_grpc_call_watch (ObkGrpcCall *call);

@@ -19,11 +19,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define REQUESTS_AHEAD 8  /* of each method, for the core to fill without waiting for us */
-#define EVENTS_AT_ONCE 64 /* then others have their turn */
-/* The core works in our thread, when we ask for its events. But it has threads of its own, which poll as long as a peer
- * does not read, and nobody tells what comes of that. */
-#define LOOK_AGAIN_US (10 * G_TIME_SPAN_MILLISECOND)
+#define REQUESTS_AHEAD 8 /* of each method, for the core to fill without waiting for us */
 
 struct _ObkGrpcServer
 {
@@ -33,55 +29,53 @@ struct _ObkGrpcServer
   ObkService *service;
   guint max_status;
   ObkConnections *connections;
-  ObkTimer look_again;
-  GThread *home; /* the main loop's */
+  GThread *thread;
+  grpc_completion_queue_functor rest_ended;
 
+  /* of the main loop */
   GQueue running;      /* of ObkGrpcCall, with the service */
-  guint ahead;         /* requests that the core holds */
-  guint live;          /* calls that have come and are not gone */
-  guint status_calls;  /* of these */
   ObkParting *parting; /* (nullable): the peers are told to go */
   gboolean draining;   /* the core takes no more calls */
-  gboolean over;       /* there will be no more events */
+  gboolean ending;     /* nor does the service */
   void (*drained) (gpointer user_data);
   gpointer drained_data;
 
-  grpc_completion_queue_functor rest_ended;
-  ObkWatch wake; /* an event descriptor: there are jobs */
+  ObkWatch wake; /* an event descriptor: something below needs the main loop */
   GMutex lock;
   GCond changed;
-  GQueue jobs;        /* of ObkGrpcCall: batches that are over */
+  GQueue jobs;        /* of ObkGrpcCall */
+  guint ahead;        /* requests that the core holds */
+  guint live;         /* calls that have come and are not gone */
+  guint status_calls; /* of these */
   gboolean rest_over; /* nothing will complete any more */
 };
 
-/* From any thread */
+/* From any thread, the lock held */
+static void
+wake_main (ObkGrpcServer *server)
+{
+  guint64 one = 1;
+  ssize_t n = write (server->wake.fd, &one, sizeof one);
+
+  (void)n; /* it is full after 2^64 - 2 of them */
+  g_cond_broadcast (&server->changed);
+}
+
 static void
 push_job (ObkGrpcServer *server, ObkGrpcCall *call, GList *link)
 {
-  guint64 one = 1;
-  ssize_t n = 0;
-
   link->data = call;
   g_mutex_lock (&server->lock);
   g_queue_push_tail_link (&server->jobs, link);
   if (server->jobs.length == 1)
-    n = write (server->wake.fd, &one, sizeof one);
-  (void)n; /* it is full after 2^64 - 2 of them */
-  g_cond_broadcast (&server->changed);
+    wake_main (server);
   g_mutex_unlock (&server->lock);
 }
 
-/* From any thread. A client that has gone is no news for who is just about to answer it: that one waits its turn. */
 static void
-over (ObkGrpcCall *call, GList *link)
+abandoned (ObkGrpcCall *call)
 {
-  ObkGrpcServer *server = call->calls->user_data;
-  gboolean abandoned = link == &call->closed_link && call->cancelled != 0;
-
-  if (g_thread_self () == server->home && !abandoned)
-    obk_grpc_call_unref (call);
-  else
-    push_job (server, call, link);
+  push_job (call->calls->user_data, call, &call->abandoned_link);
 }
 
 static gboolean
@@ -98,28 +92,28 @@ count_in_flight (ObkMethod method, gint64 by)
 }
 
 static void
-look_again_in (ObkGrpcServer *server, gint64 us)
-{
-  obk_poller_set_timer (server->poller, &server->look_again, obk_clock_boot_us () + us);
-}
-
-static void
 gone (gpointer user_data, ObkMethod method)
 {
   ObkGrpcServer *server = user_data;
 
   count_in_flight (method, -1);
+  g_mutex_lock (&server->lock);
   server->live--;
   if (method == OBK_METHOD_STATUS)
     server->status_calls--;
-  if (server->draining && is_quiet (server))
-    look_again_in (server, 0);
+  if (is_quiet (server))
+    wake_main (server);
+  g_mutex_unlock (&server->lock);
 }
+
+/* In the thread of the core's events */
 
 static void
 request (ObkGrpcServer *server, ObkMethod method)
 {
+  g_mutex_lock (&server->lock);
   server->ahead++;
+  g_mutex_unlock (&server->lock);
   obk_grpc_call_request (&server->calls, method);
 }
 
@@ -144,7 +138,12 @@ refuse (ObkGrpcCall *call, const GError *error)
 static gboolean
 may_have_status (ObkGrpcServer *server, GError **error)
 {
-  if (server->status_calls <= server->max_status + OBK_GATE_MAX_WAITING)
+  gboolean ok = FALSE;
+
+  g_mutex_lock (&server->lock);
+  ok = server->status_calls <= server->max_status + OBK_GATE_MAX_WAITING;
+  g_mutex_unlock (&server->lock);
+  if (ok)
     return TRUE;
   g_set_error_literal (error, OBK_ERROR, OBK_ERROR_CONCURRENCY_LIMIT, "too many answers are not taken");
   return FALSE;
@@ -170,6 +169,96 @@ answer_status (ObkGrpcServer *server, ObkGrpcCall *call)
   obk_grpc_call_unref (call);
 }
 
+static gboolean
+read_message (ObkGrpcCall *call, GError **error)
+{
+  char *bytes = obk_secret_writable (call->message);
+  gsize length = obk_secret_length (call->message);
+
+  switch (call->method)
+    {
+    case OBK_METHOD_STATUS:
+      return obk_status_message_read (bytes, length, error);
+    case OBK_METHOD_ENCRYPT:
+      return obk_encrypt_message_read (bytes, length, &call->encrypt, error);
+    default:
+      return obk_decrypt_message_read (bytes, length, &call->decrypt, error);
+    }
+}
+
+static void
+handle_arrival (ObkGrpcServer *server, ObkGrpcCall *call)
+{
+  g_autoptr (GError) error = NULL;
+
+  call->start_us = obk_clock_boot_us ();
+  if (call->method == OBK_METHOD_OTHER)
+    {
+      obk_grpc_call_answer (call, GRPC_STATUS_UNIMPLEMENTED, "unknown method", NULL);
+      obk_grpc_call_unref (call);
+      return;
+    }
+  call->message = obk_grpc_take_message (g_steal_pointer (&call->payload));
+  if (!read_message (call, &error) || (call->method == OBK_METHOD_STATUS && !may_have_status (server, &error)))
+    refuse (call, error);
+  else if (call->method == OBK_METHOD_STATUS)
+    answer_status (server, call);
+  else
+    {
+      call->deadline_us = obk_grpc_answer_by_us (call->deadline);
+      obk_grpc_call_watch (call);
+      push_job (server, call, &call->arrived_link);
+    }
+}
+
+/* Returns: whether the event brings a call; else the core takes no more. */
+static gboolean
+note_arrival (ObkGrpcServer *server, ObkGrpcCall *call, gboolean success)
+{
+  if (success)
+    count_in_flight (call->method, 1);
+  g_mutex_lock (&server->lock);
+  server->ahead--;
+  if (success)
+    {
+      call->arrived = TRUE;
+      server->live++;
+      if (call->method == OBK_METHOD_STATUS)
+        server->status_calls++;
+    }
+  else if (is_quiet (server))
+    wake_main (server);
+  g_mutex_unlock (&server->lock);
+  return success;
+}
+
+static gpointer
+serve_arrivals (gpointer user_data)
+{
+  ObkGrpcServer *server = user_data;
+
+  for (;;)
+    {
+      grpc_event event = grpc_completion_queue_next (server->calls.arrivals, gpr_inf_future (GPR_CLOCK_REALTIME), NULL);
+      ObkGrpcCall *call = event.tag;
+
+      if (event.type == GRPC_QUEUE_SHUTDOWN)
+        return NULL;
+      if (event.tag == server) /* no connection is left */
+        grpc_completion_queue_shutdown (server->calls.arrivals);
+      else if (note_arrival (server, call, event.success != 0))
+        {
+          request (server, call->method);
+          handle_arrival (server, call);
+        }
+      else
+        obk_grpc_call_unref (call);
+    }
+}
+
+/* In the main loop */
+
+/* What the request borrowed from the message is not needed any more. */
 static void
 leave_service (ObkGrpcServer *server, ObkGrpcCall *call)
 {
@@ -260,86 +349,30 @@ cancel (ObkGrpcServer *server, ObkGrpcCall *call)
   obk_grpc_call_unref (call);
 }
 
-/* Arrivals */
-
-static void
-handle_arrival (ObkGrpcServer *server, ObkGrpcCall *call)
-{
-  g_autoptr (GError) error = NULL;
-
-  call->start_us = obk_clock_boot_us ();
-  if (call->method == OBK_METHOD_OTHER)
-    {
-      obk_grpc_call_answer (call, GRPC_STATUS_UNIMPLEMENTED, "unknown method", NULL);
-      obk_grpc_call_unref (call);
-      return;
-    }
-  if (!obk_grpc_call_read (call, &error) || (call->method == OBK_METHOD_STATUS && !may_have_status (server, &error)))
-    refuse (call, error);
-  else if (call->method == OBK_METHOD_STATUS)
-    answer_status (server, call);
-  else
-    {
-      call->deadline_us = obk_grpc_answer_by_us (call->deadline);
-      obk_grpc_call_watch (call);
-      enter_service (server, call);
-    }
-}
-
-static void
-note_arrival (ObkGrpcServer *server, ObkGrpcCall *call)
-{
-  count_in_flight (call->method, 1);
-  call->arrived = TRUE;
-  server->live++;
-  if (call->method == OBK_METHOD_STATUS)
-    server->status_calls++;
-}
-
-/* Returns: whether there was an event */
-static gboolean
-take_event (ObkGrpcServer *server, gpr_timespec until)
-{
-  grpc_event event = grpc_completion_queue_next (server->calls.arrivals, until, NULL);
-  ObkGrpcCall *call = event.tag;
-
-  server->over = event.type == GRPC_QUEUE_SHUTDOWN;
-  if (event.type != GRPC_OP_COMPLETE)
-    return FALSE;
-  if (event.tag == server) /* no connection is left */
-    {
-      grpc_completion_queue_shutdown (server->calls.arrivals);
-      return TRUE;
-    }
-  server->ahead--;
-  if (event.success != 0)
-    {
-      note_arrival (server, call);
-      request (server, call->method);
-      handle_arrival (server, call);
-    }
-  else /* the core takes no more */
-    obk_grpc_call_unref (call);
-  return TRUE;
-}
-
-/* Turns */
-
 static void
 do_job (ObkGrpcServer *server, GList *link)
 {
   ObkGrpcCall *call = link->data;
 
-  if (link == &call->closed_link && call->cancelled != 0 && call->service_call != NULL)
-    cancel (server, call);
-  obk_grpc_call_unref (call);
+  if (link == &call->arrived_link && !server->ending)
+    enter_service (server, call);
+  else if (link == &call->arrived_link)
+    obk_grpc_call_unref (call);
+  else
+    {
+      if (call->service_call != NULL)
+        cancel (server, call);
+      obk_grpc_call_unref (call); /* the reference that came with the job */
+    }
 }
 
-static void
+/* Returns: whether no call is left and none can come */
+static gboolean
 do_jobs (ObkGrpcServer *server)
 {
   GQueue jobs = G_QUEUE_INIT;
   GList *link = NULL;
+  gboolean quiet = FALSE;
 
   g_mutex_lock (&server->lock);
   jobs = server->jobs;
@@ -348,47 +381,24 @@ do_jobs (ObkGrpcServer *server)
 
   while ((link = g_queue_pop_head_link (&jobs)) != NULL)
     do_job (server, link);
-}
 
-/* Lets the core work, and takes what comes of it. */
-static void
-take_turn (ObkGrpcServer *server)
-{
-  guint left = EVENTS_AT_ONCE;
-  void (*drained) (gpointer user_data) = server->drained;
-
-  do_jobs (server);
-  while (left > 0 && take_event (server, gpr_inf_past (GPR_CLOCK_MONOTONIC)))
-    left--;
-  if (left == 0)
-    look_again_in (server, 0);
-  if (drained == NULL || !server->draining || !is_quiet (server))
-    return;
-  server->drained = NULL;
-  drained (server->drained_data);
+  g_mutex_lock (&server->lock);
+  quiet = is_quiet (server);
+  g_mutex_unlock (&server->lock);
+  return quiet;
 }
 
 static void
 woken (ObkWatch *watch, guint32 events)
 {
+  ObkGrpcServer *server = OBK_CONTAINER_OF (watch, ObkGrpcServer, wake);
+  void (*drained) (gpointer user_data) = server->drained;
+
   /* The descriptor is not read: each write to it is one more edge. */
-  take_turn (OBK_CONTAINER_OF (watch, ObkGrpcServer, wake));
-}
-
-static void
-looking_again (ObkTimer *timer)
-{
-  take_turn (OBK_CONTAINER_OF (timer, ObkGrpcServer, look_again));
-}
-
-static void
-connections_ready (gpointer user_data)
-{
-  ObkGrpcServer *server = user_data;
-
-  if (server->look_again.position == 0)
-    look_again_in (server, LOOK_AGAIN_US);
-  take_turn (server);
+  if (!do_jobs (server) || drained == NULL || !server->draining)
+    return;
+  server->drained = NULL;
+  drained (server->drained_data);
 }
 
 /* Beginning and end */
@@ -426,7 +436,7 @@ start_core (ObkGrpcServer *server)
   calls->arrivals = grpc_completion_queue_create_for_next (NULL);
   server->rest_ended.functor_run = on_rest_ended;
   calls->rest = obk_grpc_core_calling_queue_new (&server->rest_ended);
-  calls->over = over;
+  calls->abandoned = abandoned;
   calls->gone = gone;
   calls->user_data = server;
   grpc_server_register_completion_queue (calls->server, calls->arrivals, NULL);
@@ -451,15 +461,14 @@ obk_grpc_server_new (ObkPoller *poller, ObkBoardSlot *board, ObkService *service
   server->board = board;
   server->service = service;
   server->max_status = max_status;
-  server->connections = obk_connections_new (poller, connections_ready, server);
-  server->look_again.expired = looking_again;
-  server->home = g_thread_self ();
+  server->connections = obk_connections_new ();
   g_mutex_init (&server->lock);
   g_cond_init (&server->changed);
   if (!watch_wake (server, error))
     return NULL;
   start_core (server);
-  return g_steal_pointer (&server);
+  server->thread = g_thread_try_new ("grpc", serve_arrivals, server, error);
+  return server->thread != NULL ? g_steal_pointer (&server) : NULL;
 }
 
 void
@@ -467,7 +476,9 @@ obk_grpc_server_set_max_status (ObkGrpcServer *server, guint max_status)
 {
   g_return_if_fail (server != NULL && max_status > 0);
 
+  g_mutex_lock (&server->lock);
   server->max_status = max_status;
+  g_mutex_unlock (&server->lock);
 }
 
 gboolean
@@ -495,7 +506,8 @@ stop_taking_calls (ObkGrpcServer *server)
 static gboolean
 is_busy (gpointer user_data)
 {
-  const ObkGrpcServer *server = user_data;
+  ObkGrpcServer *server = user_data;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&server->lock);
 
   return server->live > 0;
 }
@@ -507,7 +519,9 @@ parted (gpointer user_data)
 
   g_clear_pointer (&server->parting, obk_parting_free);
   stop_taking_calls (server);
-  look_again_in (server, 0); /* maybe nothing is left already */
+  g_mutex_lock (&server->lock);
+  wake_main (server); /* maybe nothing is left already */
+  g_mutex_unlock (&server->lock);
 }
 
 /* The core drops calls that come once it is told to stop, also those that were sent before the peer could know. */
@@ -521,31 +535,22 @@ obk_grpc_server_drain (ObkGrpcServer *server, void (*drained) (gpointer user_dat
   server->parting = obk_parting_new (server->poller, server->connections, is_busy, parted, server);
 }
 
-static void
-await_job (ObkGrpcServer *server)
-{
-  g_mutex_lock (&server->lock);
-  while (server->jobs.length == 0)
-    g_cond_wait (&server->changed, &server->lock);
-  g_mutex_unlock (&server->lock);
-}
-
 /* Sees the last calls off: each has something of ours, or waits for us, or for the core. */
 static void
 wait_for_calls (ObkGrpcServer *server)
 {
-  gpr_timespec soon = gpr_time_from_micros (LOOK_AGAIN_US, GPR_TIMESPAN);
+  GList *link = NULL;
 
+  server->ending = TRUE;
+  while ((link = server->running.head) != NULL)
+    cancel (server, link->data);
   grpc_server_cancel_all_calls (server->calls.server);
-  while (!server->over || !is_quiet (server))
+  while (!do_jobs (server))
     {
-      while (server->running.head != NULL)
-        cancel (server, server->running.head->data);
-      if (server->over)
-        await_job (server);
-      else
-        (void)take_event (server, gpr_time_add (gpr_now (GPR_CLOCK_MONOTONIC), soon));
-      do_jobs (server);
+      g_mutex_lock (&server->lock);
+      while (!is_quiet (server) && server->jobs.length == 0)
+        g_cond_wait (&server->changed, &server->lock);
+      g_mutex_unlock (&server->lock);
     }
 }
 
@@ -553,7 +558,11 @@ static void
 stop_core (ObkGrpcServer *server)
 {
   stop_taking_calls (server);
-  wait_for_calls (server);
+  if (server->thread == NULL) /* it could not be made; no call has come, and what is left to do will not wait */
+    serve_arrivals (server);
+  else
+    wait_for_calls (server);
+  g_clear_pointer (&server->thread, g_thread_join);
 
   grpc_completion_queue_shutdown (server->calls.rest);
   g_mutex_lock (&server->lock);
@@ -575,7 +584,6 @@ obk_grpc_server_free (ObkGrpcServer *server)
   g_clear_pointer (&server->parting, obk_parting_free);
   if (server->calls.server != NULL)
     stop_core (server);
-  obk_poller_cancel_timer (server->poller, &server->look_again);
   if (server->wake.events != 0)
     obk_poller_remove (server->poller, &server->wake);
   if (server->wake.fd >= 0)

@@ -15,9 +15,10 @@ typedef struct _ObkGrpcServer ObkGrpcServer;
 /**
  * obk_grpc_server_new:
  * @max_status: Status calls whose answer is not yet out, beyond the queue that each method has
- * @error: OBK_ERROR_UNKNOWN when the process is out of descriptors
+ * @error: OBK_ERROR_UNKNOWN when the process is out of descriptors or threads
  *
- * All of it runs in the calling thread, from @poller. Status is answered from the board at once.
+ * One thread drains the completion queue and answers Status from the board; Encrypt and Decrypt go to the main
+ * context of @poller, and to @service.
  */
 ObkGrpcServer *obk_grpc_server_new (ObkPoller *poller, ObkBoardSlot *board, ObkService *service, guint max_status,
                                     GError **error);
@@ -28,7 +29,7 @@ void obk_grpc_server_set_max_status (ObkGrpcServer *server, guint max_status);
 /**
  * obk_grpc_server_add_connection:
  * @fd: taken over (also on failure): connected, checked, non-blocking
- * @error: OBK_ERROR_CONCURRENCY_LIMIT, or OBK_ERROR_UNKNOWN when the process is out of descriptors
+ * @error: OBK_ERROR_CONCURRENCY_LIMIT
  */
 gboolean obk_grpc_server_add_connection (ObkGrpcServer *server, int fd, GError **error);
 

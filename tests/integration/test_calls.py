@@ -9,7 +9,6 @@ import time
 
 import grpc
 import pytest
-from rig.http2 import Http2
 from rig.kms import KmsClient, messages, refusal
 from rig.process import wait_until
 
@@ -209,14 +208,3 @@ def test_calls_beyond_the_limit_wait_and_then_are_refused(make_provider, tenant,
     finally:
         openbao.process.thaw()
     assert [call.result().plaintext for call in calls if call not in refused] == [b"text"] * (2 + 1024)
-
-
-def test_a_peer_that_reads_late(provider):
-    """Far more answers than the socket holds, none of which is read before all calls are made."""
-    calls = 1000
-    with Http2(provider.socket, window=1 << 20) as peer:
-        peer.greet()
-        for stream in range(1, 2 * calls, 2):
-            peer.call("/v2.KeyManagementService/Status", [stream])
-        time.sleep(0.5)
-        peer.read_ends(calls)

@@ -10,9 +10,7 @@
 
 typedef struct
 {
-  ObkPoller *poller;
   ObkConnections *connections;
-  guint n_ready;
   int ours[OBK_MAX_CONNECTIONS];
   int theirs[OBK_MAX_CONNECTIONS];
 } Fixture;
@@ -60,31 +58,9 @@ expect_room_for_one (Fixture *f, guint place)
 }
 
 static void
-ready (gpointer user_data)
-{
-  Fixture *f = user_data;
-
-  f->n_ready++;
-}
-
-/* Turns the main loop until nothing is left to do. Returns: how often something was ready */
-static guint
-ready_now (Fixture *f)
-{
-  f->n_ready = 0;
-  while (g_main_context_iteration (NULL, FALSE))
-    ;
-  return f->n_ready;
-}
-
-static void
 set_up (Fixture *f, gconstpointer data)
 {
-  g_autoptr (GError) error = NULL;
-
-  f->poller = obk_poller_new (NULL, &error);
-  g_assert_no_error (error);
-  f->connections = obk_connections_new (f->poller, ready, f);
+  f->connections = obk_connections_new ();
   for (guint i = 0; i < OBK_MAX_CONNECTIONS; i++)
     {
       make_pair (&f->ours[i], &f->theirs[i]);
@@ -101,7 +77,6 @@ tear_down (Fixture *f, gconstpointer data)
       close (f->theirs[i]);
     }
   obk_connections_free (f->connections);
-  obk_poller_free (f->poller);
 }
 
 static void
@@ -111,69 +86,54 @@ test_limit (Fixture *f, gconstpointer data)
   expect_full (f); /* nor at a second try */
 }
 
-/* As the core does it */
 static void
-end (Fixture *f, guint place)
-{
-  shutdown (f->ours[place], SHUT_RDWR);
-  close (f->ours[place]);
-}
-
-static void
-test_ended_ones_make_room (Fixture *f, gconstpointer data)
+test_closed_ones_make_room (Fixture *f, gconstpointer data)
 {
   static const guint places[] = { 0, OBK_MAX_CONNECTIONS / 2, OBK_MAX_CONNECTIONS - 1 };
 
   for (guint i = 0; i < G_N_ELEMENTS (places); i++)
     {
-      end (f, places[i]);
-      g_assert_cmpuint (ready_now (f), ==, 1);
+      close (f->ours[places[i]]);
       close (f->theirs[places[i]]);
       expect_room_for_one (f, places[i]);
     }
 }
 
+/* The number of a closed descriptor comes again, for another socket. */
+static void
+test_number_comes_again (Fixture *f, gconstpointer data)
+{
+  int spare = -1;
+
+  make_pair (&spare, &f->theirs[0]);
+  g_assert_cmpint (dup2 (spare, f->ours[0]), ==, f->ours[0]);
+  close (spare);
+  expect_added (f, f->ours[0]); /* the one of that number that was counted has gone */
+  expect_full (f);
+}
+
+static void
+test_number_comes_again_for_a_file (Fixture *f, gconstpointer data)
+{
+  int file = open ("/dev/null", O_RDONLY | O_CLOEXEC);
+  int ours = -1, theirs = -1;
+
+  g_assert_cmpint (dup2 (file, f->ours[0]), ==, f->ours[0]);
+  close (file);
+  make_pair (&ours, &theirs);
+  expect_added (f, ours);
+  expect_full (f);
+  close (ours);
+  close (theirs);
+}
+
+/* A peer that has gone leaves a connection that is open until we close it. */
 static void
 test_peer_gone (Fixture *f, gconstpointer data)
 {
-  close (f->theirs[0]);
-  g_assert_cmpuint (ready_now (f), ==, 1);
-  expect_room_for_one (f, 0);
-}
-
-/* The core reads the end, and then ends it, too. */
-static void
-test_peer_says_no_more (Fixture *f, gconstpointer data)
-{
-  shutdown (f->theirs[0], SHUT_WR);
-  g_assert_cmpuint (ready_now (f), ==, 1);
+  shutdown (f->theirs[0], SHUT_RDWR);
+  shutdown (f->ours[1], SHUT_RDWR);
   expect_full (f);
-  end (f, 0);
-  g_assert_cmpuint (ready_now (f), ==, 1);
-  close (f->theirs[0]);
-  expect_room_for_one (f, 0);
-}
-
-static void
-test_ready (Fixture *f, gconstpointer data)
-{
-  (void)ready_now (f);
-  g_assert_cmpuint (ready_now (f), ==, 0);
-  g_assert_cmpint (send (f->theirs[0], "call", 4, 0), ==, 4);
-  g_assert_cmpuint (ready_now (f), ==, 1);
-  g_assert_cmpuint (ready_now (f), ==, 0);
-}
-
-/* That a peer has read is no news. */
-static void
-test_peer_reads (Fixture *f, gconstpointer data)
-{
-  char bytes[6];
-
-  (void)ready_now (f);
-  g_assert_cmpint (send (f->ours[0], "answer", 6, 0), ==, 6);
-  g_assert_cmpint (recv (f->theirs[0], bytes, sizeof bytes, 0), ==, 6);
-  g_assert_cmpuint (ready_now (f), ==, 0);
 }
 
 /* A GOAWAY frame without an error, for no stream in particular (RFC 9113, section 6.8) */
@@ -199,8 +159,7 @@ test_part (Fixture *f, gconstpointer data)
   expect_read (f->theirs[OBK_MAX_CONNECTIONS - 1], goaway, sizeof goaway);
   g_assert_cmpuint (obk_connections_part (f->connections), ==, OBK_MAX_CONNECTIONS);
   expect_read (f->theirs[0], NULL, 0); /* it has been told */
-  end (f, 0);
-  (void)ready_now (f);
+  close (f->ours[0]);
   g_assert_cmpuint (obk_connections_part (f->connections), ==, OBK_MAX_CONNECTIONS - 1);
 }
 
@@ -216,14 +175,26 @@ test_part_with_one_that_does_not_read (Fixture *f, gconstpointer data)
 }
 
 static void
-test_all_ended (Fixture *f, gconstpointer data)
+test_part_leaves_others_alone (Fixture *f, gconstpointer data)
+{
+  int spare = -1, theirs = -1;
+
+  make_pair (&spare, &theirs);
+  g_assert_cmpint (dup2 (spare, f->ours[0]), ==, f->ours[0]);
+  g_assert_cmpuint (obk_connections_part (f->connections), ==, OBK_MAX_CONNECTIONS - 1);
+  expect_read (theirs, NULL, 0);
+  close (spare);
+  close (theirs);
+}
+
+static void
+test_all_closed (Fixture *f, gconstpointer data)
 {
   for (guint i = 0; i < OBK_MAX_CONNECTIONS; i++)
     {
-      end (f, i);
+      close (f->ours[i]);
       close (f->theirs[i]);
     }
-  g_assert_cmpuint (ready_now (f), ==, OBK_MAX_CONNECTIONS);
   for (guint i = 0; i < OBK_MAX_CONNECTIONS; i++)
     {
       make_pair (&f->ours[i], &f->theirs[i]);
@@ -244,13 +215,13 @@ main (int argc, char **argv)
   limit.rlim_cur = MIN (limit.rlim_max, 4096);
   g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
   TEST ("/connections/limit", test_limit);
-  TEST ("/connections/ended-ones-make-room", test_ended_ones_make_room);
+  TEST ("/connections/closed-ones-make-room", test_closed_ones_make_room);
+  TEST ("/connections/number-comes-again", test_number_comes_again);
+  TEST ("/connections/number-comes-again-for-a-file", test_number_comes_again_for_a_file);
   TEST ("/connections/peer-gone", test_peer_gone);
-  TEST ("/connections/peer-says-no-more", test_peer_says_no_more);
-  TEST ("/connections/ready", test_ready);
-  TEST ("/connections/peer-reads", test_peer_reads);
-  TEST ("/connections/all-ended", test_all_ended);
+  TEST ("/connections/all-closed", test_all_closed);
   TEST ("/connections/part", test_part);
   TEST ("/connections/part/one-that-does-not-read", test_part_with_one_that_does_not_read);
+  TEST ("/connections/part/leaves-others-alone", test_part_leaves_others_alone);
   return g_test_run ();
 }
