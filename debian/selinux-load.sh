@@ -11,6 +11,8 @@ running_units() {
 
 # What is labelled otherwise than without the module.
 relabel() {
+    # Debian's policy has no label for what is in /run: what had a type that is gone would be left with none.
+    [ ! -e /run/openbao-kms ] || chcon -R --reference=/run /run/openbao-kms || true
     for path in /usr/bin/bao-kms-provider /etc/kubernetes /etc/rancher /etc/openbao-kms /var/lib/openbao-kms \
         /run/openbao-kms; do
         [ ! -e "$path" ] || restorecon -R "$path" || true

@@ -5,7 +5,7 @@
 no_module() { ! semodule -l | grep -qx openbao_kms; }
 no_label() {
   ! find /usr/bin /usr/lib/systemd/system /etc /run/openbao-kms /run/bao-kms-provider /var/lib/openbao-kms \
-    -context '*:openbao_kms_*' | grep .
+    \( -context '*:openbao_kms_*' -o -context '*:unlabeled_t:*' \) | grep .
 }
 
 remove() {
