@@ -9,7 +9,7 @@ import time
 import pytest
 from rig.doctor import Report, as_administrator, assert_first, reconfigure, run_all
 from rig.openbao import OpenBao
-from rig.pki import Authority, JwtSigner, write_private
+from rig.pki import JwtSigner, write_private
 from rig.provider import policy_for
 from rig.token import ROLE, Token, by_labels, cert_overrides, enable_cert_auth, issue_client, new_key
 from rig.token_endpoint import TokenEndpoint

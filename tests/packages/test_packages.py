@@ -253,7 +253,7 @@ def test_secret_sealed_to_the_tpm(machine, tenant, directory):
         machine.run(f"systemctl enable --now {SOCKET} {SERVICE}")
         machine.wait_healthy()
         machine.run(f"systemctl stop {SOCKET} {SERVICE}")
-    with Tpm(directory / "another") as another:  # on the same port: the disk in another machine
+    with Tpm(directory / "another"):  # on the same port: the disk in another machine
         machine.run(f"systemctl start {SERVICE}", check=False)
         assert machine.show(SERVICE, "ActiveState") != "active"
         assert "Failed to set up credentials" in machine.run("journalctl --no-pager")
