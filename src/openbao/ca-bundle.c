@@ -107,12 +107,10 @@ leads_to_dead_anchor (ObkCaBundle *bundle, CERTCertificate *certificate)
 
 /* NSS says "expired" of a certificate whose time has not come, too. */
 static gboolean
-refuse_chain (ObkCaBundle *bundle, CERTCertificate *certificate, PRErrorCode code, GError **error)
+refuse_chain (CERTCertificate *certificate, PRErrorCode code, GError **error)
 {
   PRTime not_before = 0, not_after = 0;
 
-  if (code == SEC_ERROR_UNKNOWN_ISSUER && leads_to_dead_anchor (bundle, certificate))
-    code = SEC_ERROR_EXPIRED_ISSUER_CERTIFICATE;
   if (code == SEC_ERROR_EXPIRED_CERTIFICATE && CERT_GetCertTimes (certificate, &not_before, &not_after) == SECSuccess
       && PR_Now () < not_before)
     g_set_error_literal (error, OBK_ERROR, OBK_ERROR_TLS_FAILED, VERIFY_FAILED ": " OBK_TLS_SAYS_NOT_YET);
@@ -139,13 +137,13 @@ note_anchor (ObkCaBundle *bundle, const CERTCertificate *anchor)
 
 /* A server's own certificate as its authority: there is no chain, but the rest holds. */
 static gboolean
-verify_anchor (ObkCaBundle *bundle, CERTCertificate *certificate, GError **error)
+verify_anchor (CERTCertificate *certificate, GError **error)
 {
   if (!is_in_time (certificate))
-    return refuse_chain (bundle, certificate, SEC_ERROR_EXPIRED_CERTIFICATE, error);
+    return refuse_chain (certificate, SEC_ERROR_EXPIRED_CERTIFICATE, error);
   if (CERT_CheckCertUsage (certificate, KU_DIGITAL_SIGNATURE) != SECSuccess
       || (certificate->nsCertType & NS_CERT_TYPE_SSL_SERVER) == 0) /* which holds the extended usage, too */
-    return refuse_chain (bundle, certificate, SEC_ERROR_INADEQUATE_KEY_USAGE, error);
+    return refuse_chain (certificate, SEC_ERROR_INADEQUATE_KEY_USAGE, error);
   return TRUE;
 }
 
@@ -166,10 +164,16 @@ verify_chain (ObkCaBundle *bundle, CERTCertificate *certificate, GError **error)
   if (is_anchor (bundle, certificate))
     {
       note_anchor (bundle, certificate);
-      return verify_anchor (bundle, certificate, error);
+      return verify_anchor (certificate, error);
     }
   if (CERT_PKIXVerifyCert (certificate, certificateUsageSSLServer, in, out, NULL) != SECSuccess)
-    return refuse_chain (bundle, certificate, PR_GetError (), error);
+    {
+      PRErrorCode code = PR_GetError ();
+
+      if (code == SEC_ERROR_UNKNOWN_ISSUER && leads_to_dead_anchor (bundle, certificate))
+        code = SEC_ERROR_EXPIRED_ISSUER_CERTIFICATE;
+      return refuse_chain (certificate, code, error);
+    }
   if (out[0].value.pointer.cert != NULL)
     {
       note_anchor (bundle, out[0].value.pointer.cert);
