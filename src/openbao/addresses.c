@@ -8,6 +8,7 @@
 #define OUT_MIN_US (1 * G_USEC_PER_SEC)
 #define OUT_MAX_US (30 * G_USEC_PER_SEC)
 #define OUT_JITTER 0.25
+#define RESERVE_US (1 * G_USEC_PER_SEC) /* of a request's time, for each address that may still be tried */
 
 typedef struct
 {
@@ -81,13 +82,30 @@ obk_addresses_healthy (const ObkAddresses *addresses, guint index)
   return addresses->all[index].due_us == 0;
 }
 
+static guint
+count_healthy (const ObkAddresses *addresses, guint32 tried)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < addresses->n; i++)
+    if (addresses->all[i].due_us == 0 && (tried & (1U << i)) == 0)
+      n++;
+  return n;
+}
+
 gboolean
 obk_addresses_any_healthy (const ObkAddresses *addresses, guint32 tried)
 {
-  for (guint i = 0; i < addresses->n; i++)
-    if (addresses->all[i].due_us == 0 && (tried & (1U << i)) == 0)
-      return TRUE;
-  return FALSE;
+  return count_healthy (addresses, tried) > 0;
+}
+
+gint64
+obk_addresses_time_for (const ObkAddresses *addresses, guint index, guint32 tried, gint64 left_us)
+{
+  guint others = obk_addresses_healthy (addresses, index) ? count_healthy (addresses, tried)
+                                                          : addresses->n - (guint)__builtin_popcount (tried);
+
+  return left_us - MIN (others * RESERVE_US, left_us / 2);
 }
 
 void
@@ -158,7 +176,10 @@ obk_addresses_learn (ObkAddresses *addresses, const ObkAddresses *others, gint64
 
   for (guint i = 0; i < addresses->n; i++)
     if (addresses->all[i].due_us <= now_us || addresses->all[i].due_us < others->all[i].due_us)
-      addresses->all[i].due_us = others->all[i].due_us;
+      {
+        addresses->all[i].due_us = others->all[i].due_us;
+        addresses->all[i].backoff = others->all[i].backoff;
+      }
 }
 
 void

@@ -24,6 +24,16 @@ gboolean obk_addresses_healthy (const ObkAddresses *addresses, guint index);
 /* Whether one of those that are not @tried (a bit each) is in use. */
 gboolean obk_addresses_any_healthy (const ObkAddresses *addresses, guint32 tried);
 
+/**
+ * obk_addresses_time_for:
+ * @index: of the one that is asked
+ * @tried: likewise a bit each, and its own
+ *
+ * Returns: of @left_us all but a second for each one that may still be tried, and at least half. Those that are
+ *   out do not count while one is in use.
+ */
+gint64 obk_addresses_time_for (const ObkAddresses *addresses, guint index, guint32 tried, gint64 left_us);
+
 /* One try at one address, a plain value: chosen, and then told of in exactly one of the three ways below. */
 typedef struct
 {

@@ -74,6 +74,8 @@ struct _ObkCall
   ObkAddressTry attempt;
   gint64 attempt_us; /* how long it may take */
   guint32 tried;     /* a bit for each address */
+  guint32 cut_short; /* likewise: did not answer in less than openbao.timeout */
+  gboolean again;    /* those have been asked once more */
   GError *held;      /* the best failure so far */
   ObkWorth held_worth;
 
@@ -130,6 +132,8 @@ static void
 forget_attempts (ObkCall *call)
 {
   call->tried = 0;
+  call->cut_short = 0;
+  call->again = FALSE;
   g_clear_error (&call->held);
 }
 
@@ -302,11 +306,25 @@ read_attempt (ObkClient *client, const ObkCall *call, const char *operation, con
   return json;
 }
 
+/* OpenBao would keep the tokens of both logins. So logins and renewals leave it to other requests to try an address:
+ * also because what a certificate's key takes to sign is no fault of the address. */
 static gboolean
-may_try_another (const ObkCall *call, gint64 now_us)
+may_copy (const ObkCall *call)
+{
+  return !call->anonymous && !call->own_token;
+}
+
+/* Time that others have left is of use to those that needed more. */
+static gboolean
+may_try_another (ObkCall *call, gint64 now_us)
 {
   guint n = obk_addresses_count (call->client->addresses);
 
+  if ((guint)__builtin_popcount (call->tried) == n && !call->again && may_copy (call))
+    {
+      call->tried &= ~call->cut_short;
+      call->again = TRUE;
+    }
   return (guint)__builtin_popcount (call->tried) < n && now_us < call->deadline_us;
 }
 
@@ -323,6 +341,8 @@ fail (ObkCall *call, const GError *error, gint64 now_us)
   else
     {
       hold (call, error);
+      if (obk_error_code (error) == OBK_ERROR_TIMEOUT && call->attempt_us < call->client->timeout_us)
+        call->cut_short |= 1U << call->attempt.index;
       if (may_try_another (call, now_us))
         attempt (call);
       else
@@ -382,14 +402,6 @@ start_trial (ObkCall *call, const ObkAddressTry *where)
   trial->transfer = send_to (call, where, where->started_us + call->client->timeout_us, tried, trial);
 }
 
-/* OpenBao would keep the tokens of both logins. So logins and renewals leave it to other requests to try an address:
- * also because what a certificate's key takes to sign is no fault of the address. */
-static gboolean
-may_copy (const ObkCall *call)
-{
-  return !call->anonymous && !call->own_token;
-}
-
 /* Where the call goes next. Who would be the one to find out whether an address is back sends a copy there and goes
  * itself to one that is in use, when there is one. */
 static void
@@ -442,24 +454,16 @@ attempted (const ObkHttpResponse *response, const GError *error, gboolean may_ha
     fail (call, failure, now_us);
 }
 
-/* An equal share of the time for each address that may still be tried. */
-static gint64
-time_for_attempt (const ObkCall *call, gint64 now_us)
-{
-  const ObkClient *client = call->client;
-  guint left = obk_addresses_count (client->addresses) - (guint)__builtin_popcount (call->tried);
-  gint64 share_us = MAX (call->deadline_us - now_us, 0) / left;
-
-  return call->anonymous ? share_us : MIN (share_us, client->timeout_us);
-}
-
 static void
 attempt (ObkCall *call)
 {
+  ObkClient *client = call->client;
   gint64 now_us = obk_clock_boot_us ();
+  gint64 left_us = MAX (call->deadline_us - now_us, 0);
 
-  call->attempt_us = time_for_attempt (call, now_us);
   choose_address (call, now_us);
+  left_us = obk_addresses_time_for (client->addresses, call->attempt.index, call->tried, left_us);
+  call->attempt_us = call->anonymous ? left_us : MIN (left_us, client->timeout_us);
   call->transfer = send_to (call, &call->attempt, now_us + call->attempt_us, attempted, call);
 }
 

@@ -350,7 +350,7 @@ class Answers:
             connection.send(bytes([byte]))
             time.sleep(int(milliseconds) / 1000)
 
-    def delay(self, connection, request, milliseconds):
+    def delay(self, connection, request, milliseconds, *rest):
         time.sleep(int(milliseconds) / 1000)
         connection.answer()
 
@@ -358,6 +358,12 @@ class Answers:
         while connection.stream.recv(4096):
             pass
         raise Closed
+
+    def hang_until(self, connection, request, count, *rest):
+        """The first few times silence, then a good answer."""
+        if self.requests[f"{connection.kind} {request[1]}"] <= int(count):
+            self.hang(connection, request)
+        connection.answer()
 
     def hang_inside(self, connection, request):
         connection.answer(b"{", length=100)

@@ -205,6 +205,30 @@ test_learn (void)
   obk_addresses_answered (others, &choice);
   obk_addresses_learn (addresses, others, 11 * S);
   g_assert_true (obk_addresses_healthy (addresses, 0) && obk_addresses_healthy (addresses, 1));
+
+  take_first_out (others, 20 * S);
+  obk_addresses_learn (addresses, others, 20 * S);
+  choice = choose (addresses, 1 << 1, 21 * S);
+  obk_addresses_failed (addresses, &choice, 21 * S, NO_JITTER); /* the second time: twice as long */
+  g_assert_cmpuint (choose (addresses, 0, 23 * S - 1).index, ==, 1);
+}
+
+static void
+test_time (void)
+{
+  static const char *const urls[] = { "https://a:1", "https://b:1", "https://c:1", "https://d:1", NULL };
+  g_autoptr (ObkAddresses) addresses = obk_addresses_new (urls, "a", NULL);
+
+  /* a second for each of the others */
+  g_assert_cmpint (obk_addresses_time_for (addresses, 0, 0xf, 3 * S), ==, 3 * S);
+  g_assert_cmpint (obk_addresses_time_for (addresses, 0, 0x7, 3 * S), ==, 2 * S);
+  g_assert_cmpint (obk_addresses_time_for (addresses, 0, 0x3, 5 * S), ==, 3 * S);
+  /* but not more than half */
+  g_assert_cmpint (obk_addresses_time_for (addresses, 0, 0x1, 4 * S), ==, 2 * S);
+  /* those that are out do not count, unless the one that is asked is out, too */
+  take_first_out (addresses, 10 * S);
+  g_assert_cmpint (obk_addresses_time_for (addresses, 1, 0xe, 3 * S), ==, 3 * S);
+  g_assert_cmpint (obk_addresses_time_for (addresses, 0, 0x7, 3 * S), ==, 2 * S);
 }
 
 int
@@ -219,5 +243,6 @@ main (int argc, char **argv)
   g_test_add_func ("/addresses/failures-together-are-one", test_failures_together_are_one);
   g_test_add_func ("/addresses/all-out", test_all_out);
   g_test_add_func ("/addresses/learn", test_learn);
+  g_test_add_func ("/addresses/time", test_time);
   return g_test_run ();
 }
