@@ -54,6 +54,7 @@ struct _ObkLink
   guint64 sent;
   GError *error;
 
+  ObkTimer open_timer; /* sends what has been waiting: after the deadlines, as our key may have been slow to sign */
   ObkTimer idle_timer; /* may be set to an idle time that is over; looked at when it expires */
   gint64 idle_since_us;
 };
@@ -91,6 +92,7 @@ obk_link_close (ObkLink *link)
   close_net (link);
   close_watched (link, &link->plain);
   obk_rest_clear (&link->incoming);
+  obk_poller_cancel_timer (link->shared->poller, &link->open_timer);
   obk_poller_cancel_timer (link->shared->poller, &link->idle_timer);
   link->stage = OBK_LINK_CLOSED;
 }
@@ -168,11 +170,10 @@ pass_out (ObkLink *link)
     {
       ssize_t n = TEMP_FAILURE_RETRY (recv (link->plain.fd, scratch, size, 0));
 
-      if (n < 0 && errno == EAGAIN)
-        break;
       if (n <= 0)
         {
-          obk_link_close (link); /* curl wants no more of it */
+          if (n == 0 || errno != EAGAIN)
+            obk_link_close (link); /* curl wants no more of it */
           break;
         }
       send_out (link, scratch, (gsize)n);
@@ -188,9 +189,7 @@ write_plain (ObkLink *link, const char *data, gsize size)
 {
   ssize_t n = TEMP_FAILURE_RETRY (send (link->plain.fd, data, size, MSG_NOSIGNAL));
 
-  if (n < 0)
-    return errno == EAGAIN ? 0 : size;
-  return (gsize)n;
+  return n >= 0 ? (gsize)n : errno == EAGAIN ? 0 : size;
 }
 
 /* Returns: whether nothing is held up any more */
@@ -290,7 +289,7 @@ progress (ObkLink *link)
       {
       case OBK_TLS_DONE:
         link->stage = OBK_LINK_OPEN;
-        pass_out (link); /* the request has been waiting */
+        obk_poller_set_timer (link->shared->poller, &link->open_timer, obk_clock_boot_us ());
         break;
       case OBK_TLS_AGAIN:
         break;
@@ -345,6 +344,12 @@ obk_link_step (ObkLink *link)
     return;
   pass_out (link);
   update_watches (link);
+}
+
+static void
+open_expired (ObkTimer *timer)
+{
+  obk_link_step (OBK_CONTAINER_OF (timer, ObkLink, open_timer));
 }
 
 /* Returns: a descriptor of our own for what @connection is connected to, or -1 */
@@ -475,9 +480,8 @@ obk_link_start (ObkLink *link, int plain_fd)
 static gint64
 idle_until_us (const ObkLink *link)
 {
-  gint64 seconds = link->secretive ? OBK_LINK_SECRET_IDLE_SECONDS : OBK_LINK_IDLE_SECONDS;
-
-  return link->idle_since_us + seconds * G_USEC_PER_SEC;
+  return link->idle_since_us
+         + (link->secretive ? OBK_LINK_SECRET_IDLE_SECONDS : OBK_LINK_IDLE_SECONDS) * G_USEC_PER_SEC;
 }
 
 static void
@@ -544,6 +548,7 @@ obk_link_new (ObkLinkShared *shared, ObkEndpoint *endpoint, ObkLinkReadable read
   link->busy = TRUE;
   link->plain = (ObkWatch){ .fd = -1, .ready = plain_ready };
   link->net = (ObkWatch){ .fd = -1, .ready = net_ready };
+  link->open_timer.expired = open_expired;
   link->idle_timer.expired = idle_expired;
   return link;
 }

@@ -15,6 +15,7 @@ from rig.pki import Authority, write_private
 from rig.process import free_port
 from rig.provider import policy_for, run_command
 from rig.process import wait_until
+from rig.relay import Relay
 from rig.reload import reload, sighup
 from rig.transit import Tenant
 from rig.token import (PIN, SERVER_AUTH, Faults, Token, by_labels, cert_overrides, enable_cert_auth,
@@ -440,6 +441,43 @@ def test_token_vanishes_while_it_signs(make_provider, cert_tenant, authority, to
     refused(provider, "cannot sign with the PKCS#11 token")
     faults.tell()
     provider.wait_healthy(40)
+
+
+def test_login_that_comes_too_late(make_provider, tenant, authority, token, faults, audit):
+    """The token signs when the time is over: no login is sent any more, of which OpenBao would keep the token."""
+    enable_cert_auth(tenant, authority, mount="cert-late")
+    certificate = set_up(token, authority)
+    faults.tell("sleep=C_Sign:2")  # the first signature is our own, to see that the key can
+    provider = make_provider(tenant, **{
+        **cert_overrides("cert-late", **by_labels(token, certificate, faults.module)), "auth.loginTimeout": "3s"})
+
+    def logins():
+        return [request for request in audit.requests() if request["path"].endswith("auth/cert-late/login")]
+    provider.start(environment=faults.environment)
+    provider.wait_record(LOGIN, status="error", error_class="timeout")
+    wait_until(lambda: faults.count("C_Sign") >= 2, 10, "the signature for TLS")
+    time.sleep(3)
+    assert not logins()
+    faults.tell()
+    provider.wait_healthy(40)
+    assert logins()
+
+
+def test_slow_token_and_many_addresses(make_provider, tenant, authority, token, faults):
+    """They take nothing from a login at one that is well."""
+    enable_cert_auth(tenant, authority, mount="cert-many")
+    certificate = set_up(token, authority)
+    faults.tell("sleep=C_Sign:1.4")
+    relays = [Relay(tenant.bao.port) for _ in range(3)]
+    try:
+        provider = make_provider(tenant, **{
+            **cert_overrides("cert-many", **by_labels(token, certificate, faults.module)),
+            "openbao.additionalAddresses": [f"https://127.0.0.1:{relay.port}" for relay in relays]})
+        provider.start(wait="healthy", environment=faults.environment)
+        assert not provider.records(LOGIN, status="error")
+    finally:
+        for relay in relays:
+            relay.close()
 
 
 def test_a_dead_first_address(make_provider, tenant, authority, token):
