@@ -26,6 +26,17 @@ obk_process_harden (GError **error)
   return TRUE;
 }
 
+void
+obk_process_raise_descriptors (void)
+{
+  struct rlimit limit = { 0, 0 };
+
+  if (getrlimit (RLIMIT_NOFILE, &limit) != 0)
+    return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit (RLIMIT_NOFILE, &limit);
+}
+
 double
 obk_random_unit (void)
 {

@@ -414,6 +414,7 @@ run (const ObkGlobals *globals)
       obk_command_complain ("%s", error->message);
       return OBK_EXIT_RUNTIME;
     }
+  obk_process_raise_descriptors ();
   config = obk_command_load_config (globals);
   if (config == NULL)
     return OBK_EXIT_CONFIG;

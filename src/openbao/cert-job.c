@@ -10,8 +10,11 @@
 #include "openbao/token-thread.h"
 #include "openbao/tunnel.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #define ANSWER_MARGIN_US (100 * 1000) /* before the deadline, so that the true cause comes through */
 
@@ -26,6 +29,8 @@ struct _ObkCertWay
   ObkClientOptions client; /* the main loop's: see the job's */
   ObkSecret *body;         /* of the login */
   ObkCertSigner *signer;
+  GMainContext
+      *context; /* of the jobs, one after the other: GLib ends the process when it gets no descriptor for one */
 };
 
 struct _ObkCertJob
@@ -36,10 +41,10 @@ struct _ObkCertJob
   GMainContext *main;      /* where the end is told */
   ObkCertJobEnded ended;
   gpointer user_data;
-  gboolean abandoned; /* the main loop's */
-  GMainContext *context;
-  gint cancelled; /* atomic */
-  gint at_token;  /* atomic: opening it; signing is the signer's to tell */
+  gboolean abandoned;    /* the main loop's */
+  GMainContext *context; /* the way's */
+  gint cancelled;        /* atomic */
+  gint at_token;         /* atomic: opening it; signing is the signer's to tell */
 
   ObkSecret *token; /* to renew; %NULL: a login */
   gint64 increment_us;
@@ -78,12 +83,28 @@ way_unref (ObkCertWay *way)
   if (!g_atomic_int_dec_and_test (&way->references))
     return;
   obk_cert_signer_free (way->signer);
+  g_clear_pointer (&way->context, g_main_context_unref);
   g_clear_pointer (&way->body, obk_secret_unref);
   obk_addresses_free (way->addresses);
   g_free (way->namespace);
   g_free (way->ca_cert_file);
   g_free (way->mount_path);
   g_free (way);
+}
+
+/* Returns: (nullable): %NULL where GLib would end the process */
+static GMainContext *
+make_context (GError **error)
+{
+  int fd = eventfd (0, EFD_CLOEXEC);
+
+  if (fd < 0)
+    {
+      g_set_error (error, OBK_ERROR, OBK_ERROR_UNKNOWN, "no descriptor for the login: %s", g_strerror (errno));
+      return NULL;
+    }
+  close (fd);
+  return g_main_context_new ();
 }
 
 ObkCertWay *
@@ -100,7 +121,8 @@ obk_cert_way_new (const ObkCertLoginOptions *options, GError **error)
   way->namespace = g_strdup (options->client.namespace);
   way->client.namespace = way->namespace;
   way->body = make_body (options->name, error);
-  way->signer = way->body != NULL ? obk_cert_signer_new (&options->signer, error) : NULL;
+  way->context = way->body != NULL ? make_context (error) : NULL;
+  way->signer = way->context != NULL ? obk_cert_signer_new (&options->signer, error) : NULL;
   if (way->signer == NULL)
     g_clear_pointer (&way, way_unref);
   return way;
@@ -296,7 +318,7 @@ obk_cert_job_start (ObkCertWay *way, GMainContext *main, ObkSecret *token, gint6
   job->main = main != NULL ? g_main_context_ref (main) : NULL;
   job->ended = ended;
   job->user_data = user_data;
-  job->context = g_main_context_new ();
+  job->context = g_main_context_ref (way->context);
   job->token = token != NULL ? obk_secret_ref (token) : NULL;
   job->increment_us = increment_us;
   job->deadline_us = deadline_us;

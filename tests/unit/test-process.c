@@ -32,6 +32,27 @@ test_harden (void)
 }
 
 static void
+test_descriptors_child (void)
+{
+  struct rlimit limit = { 0, 0 };
+
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+  limit.rlim_cur = 64;
+  limit.rlim_max = MIN (limit.rlim_max, 128);
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+  obk_process_raise_descriptors ();
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+  g_assert_cmpuint (limit.rlim_cur, ==, 128);
+}
+
+static void
+test_descriptors (void)
+{
+  g_test_trap_subprocess ("/process/descriptors/subprocess", 0, G_TEST_SUBPROCESS_DEFAULT);
+  g_test_trap_assert_passed ();
+}
+
+static void
 test_random (void)
 {
   double lowest = 1, highest = 0;
@@ -66,6 +87,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/process/harden", test_harden);
   g_test_add_func ("/process/harden/subprocess", test_harden_child);
+  g_test_add_func ("/process/descriptors", test_descriptors);
+  g_test_add_func ("/process/descriptors/subprocess", test_descriptors_child);
   g_test_add_func ("/process/random-unit", test_random);
   g_test_add_func ("/process/clocks", test_clocks);
   return g_test_run ();
