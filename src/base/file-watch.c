@@ -51,6 +51,8 @@ stamp_of (const char *path)
   return stamp;
 }
 
+static void monitor_all (ObkFileWatch *watch);
+
 static gboolean
 check (gpointer data)
 {
@@ -59,13 +61,12 @@ check (gpointer data)
 
   if (memcmp (&stamp, &watch->stamp, sizeof stamp) != 0)
     {
-      watch->stamp = stamp;
+      monitor_all (watch); /* the way to the file may be another one now */
+      watch->stamp = stamp_of (watch->path);
       watch->changed (watch->user_data);
     }
   return G_SOURCE_CONTINUE;
 }
-
-static void monitor_all (ObkFileWatch *watch);
 
 static gboolean
 settled (gpointer data)
@@ -73,7 +74,7 @@ settled (gpointer data)
   ObkFileWatch *watch = data;
 
   g_clear_pointer (&watch->settle, g_source_unref);
-  monitor_all (watch); /* the way to the file may be another one now */
+  monitor_all (watch); /* likewise, with no file at its end yet */
   check (watch);
   return G_SOURCE_REMOVE;
 }
@@ -97,8 +98,8 @@ stop (GSource **source)
 static void
 directory_changed (GFileMonitor *monitor, GFile *file, GFile *other, GFileMonitorEvent event, ObkFileWatch *watch)
 {
-  stop (&watch->settle);
-  watch->settle = attach (g_timeout_source_new (SETTLE_MS), settled, watch);
+  if (watch->settle == NULL) /* not once more for each event: a busy directory has no end of them */
+    watch->settle = attach (g_timeout_source_new (SETTLE_MS), settled, watch);
 }
 
 static void

@@ -20,8 +20,8 @@ typedef struct _ObkFileWatch ObkFileWatch;
 /**
  * obk_file_watch_new:
  * @path: need not exist
- * @changed: called from the thread-default main context, shortly after the last of several changes; the file may
- *   be gone
+ * @changed: called from the thread-default main context, shortly after a change, and again for those that
+ *   come later; the file may be gone
  */
 ObkFileWatch *obk_file_watch_new (const char *path, void (*changed) (gpointer user_data), gpointer user_data);
 void obk_file_watch_free (ObkFileWatch *watch);

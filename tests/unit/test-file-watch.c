@@ -119,6 +119,51 @@ test_swapped_directory (Fixture *f, gconstpointer data)
   expect_calls (f, 3);
 }
 
+static gboolean
+stir (gpointer data)
+{
+  Fixture *f = data;
+  g_autofree char *path = path_of (f, "other");
+
+  if (g_unlink (path) != 0)
+    write_file (f, "other", "");
+  return G_SOURCE_CONTINUE;
+}
+
+/* Others never leave the directory alone. */
+static void
+test_busy_directory (Fixture *f, gconstpointer data)
+{
+  g_autofree char *path = path_of (f, "file");
+  g_autoptr (ObkFileWatch) watch = obk_file_watch_new (path, changed, &f->calls);
+  guint source = g_timeout_add (10, stir, f);
+
+  write_file (f, "file", "one");
+  expect_calls (f, 1);
+  g_source_remove (source);
+}
+
+/* Nothing tells of a directory above that is replaced; but what is in the new one is watched from the next poll on. */
+static void
+test_replaced_directory (Fixture *f, gconstpointer data)
+{
+  g_autofree char *path = path_of (f, "one/two/file");
+  g_autofree char *directory = path_of (f, "one");
+  g_autofree char *away = path_of (f, "away");
+  g_autoptr (ObkFileWatch) watch = NULL;
+  gint64 start_us = g_get_monotonic_time ();
+
+  write_file (f, "one/two/file", "one");
+  watch = obk_file_watch_new (path, changed, &f->calls);
+  g_assert_cmpint (g_rename (directory, away), ==, 0);
+  write_file (f, "one/two/file", "other");
+  while (f->calls == 0 && g_get_monotonic_time () < start_us + 2 * OBK_FILE_WATCH_POLL_SECONDS * G_USEC_PER_SEC)
+    g_main_context_iteration (NULL, TRUE);
+  expect_calls (f, 1);
+  write_file (f, "one/two/file", "third");
+  expect_calls (f, 2);
+}
+
 static void
 test_link_loop (Fixture *f, gconstpointer data)
 {
@@ -139,5 +184,7 @@ main (int argc, char **argv)
   ADD ("replace", test_replace);
   ADD ("swapped-directory", test_swapped_directory);
   ADD ("link-loop", test_link_loop);
+  ADD ("busy-directory", test_busy_directory);
+  ADD ("replaced-directory", test_replaced_directory);
   return g_test_run ();
 }
