@@ -150,7 +150,7 @@ const ObkConfigField obk_config_fields[] = {
     .help = "PKCS#11 URI of the key, in place of module, labels and PIN file." },
   { "auth.cert.pkcs11.maxSessions", PROVED, INTEGER (auth.cert.pkcs11.max_sessions, 2, G_MAXINT32),
     .required = OBK_REQUIRED_CERT,
-    .help = "Sessions that the token allows us, which is checked only: one is used at a time, two around a reload." },
+    .help = "Sessions that the token allows us, at most: one is used at a time, two around a reload." },
 
   { "transit.mountPath", PROVED, STRING (transit.mount_path), .required = OBK_REQUIRED_ALWAYS,
     .rule = &obk_rule_mount_path, .help = "Path of the Transit mount." },
