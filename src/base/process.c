@@ -5,8 +5,10 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 gboolean
 obk_process_harden (GError **error)
@@ -35,6 +37,15 @@ obk_process_raise_descriptors (void)
     return;
   limit.rlim_cur = limit.rlim_max;
   (void)setrlimit (RLIMIT_NOFILE, &limit);
+}
+
+gboolean
+obk_process_open_standard_streams (void)
+{
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl (fd, F_GETFD) < 0 && open ("/dev/null", O_RDONLY) != fd)
+      return FALSE;
+  return TRUE;
 }
 
 double

@@ -3,6 +3,7 @@
 #include "cli/command.h"
 
 #include "base/names.h"
+#include "base/process.h"
 #include "config-build.h"
 #include "config/suggestion.h"
 
@@ -342,6 +343,8 @@ obk_command_main (int argc, char **argv)
   g_autoptr (GOptionContext) context = NULL;
   g_autoptr (GError) error = NULL;
 
+  if (!obk_process_open_standard_streams ())
+    return OBK_EXIT_FAILED;
   setlocale (LC_ALL, "");
   setlocale (LC_NUMERIC, "C"); /* numbers in logs and reports are for programs too */
   bindtextdomain (OBK_PROGRAM, OBK_LOCALEDIR);

@@ -5,7 +5,9 @@
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 static void
 test_harden_child (void)
@@ -53,6 +55,33 @@ test_descriptors (void)
 }
 
 static void
+test_standard_streams_child (void)
+{
+  struct stat null, before, after;
+
+  g_assert_cmpint (stat ("/dev/null", &null), ==, 0);
+  g_assert_cmpint (fstat (STDOUT_FILENO, &before), ==, 0);
+  close (STDIN_FILENO);
+  close (STDERR_FILENO);
+  g_assert_true (obk_process_open_standard_streams ());
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd += STDERR_FILENO - STDIN_FILENO)
+    {
+      g_assert_cmpint (fstat (fd, &after), ==, 0);
+      g_assert_true (S_ISCHR (after.st_mode) && after.st_rdev == null.st_rdev);
+    }
+  g_assert_cmpint (write (STDERR_FILENO, "x", 1), ==, -1); /* as when it was closed */
+  g_assert_cmpint (fstat (STDOUT_FILENO, &after), ==, 0);  /* was open, and is left as it is */
+  g_assert_cmpuint (after.st_ino, ==, before.st_ino);
+}
+
+static void
+test_standard_streams (void)
+{
+  g_test_trap_subprocess ("/process/standard-streams/subprocess", 0, G_TEST_SUBPROCESS_DEFAULT);
+  g_test_trap_assert_passed ();
+}
+
+static void
 test_random (void)
 {
   double lowest = 1, highest = 0;
@@ -89,6 +118,8 @@ main (int argc, char **argv)
   g_test_add_func ("/process/harden/subprocess", test_harden_child);
   g_test_add_func ("/process/descriptors", test_descriptors);
   g_test_add_func ("/process/descriptors/subprocess", test_descriptors_child);
+  g_test_add_func ("/process/standard-streams", test_standard_streams);
+  g_test_add_func ("/process/standard-streams/subprocess", test_standard_streams_child);
   g_test_add_func ("/process/random-unit", test_random);
   g_test_add_func ("/process/clocks", test_clocks);
   return g_test_run ();
