@@ -16,7 +16,8 @@ obk_completion_kind (const GOptionEntry *option)
     return OBK_COMPLETION_NOTHING;
   if (option->arg_description != NULL && strchr (option->arg_description, '|') != NULL)
     return OBK_COMPLETION_CHOICE;
-  return option->arg == G_OPTION_ARG_FILENAME ? OBK_COMPLETION_FILE : OBK_COMPLETION_TEXT;
+  return option->arg == G_OPTION_ARG_FILENAME || option->arg == G_OPTION_ARG_FILENAME_ARRAY ? OBK_COMPLETION_FILE
+                                                                                            : OBK_COMPLETION_TEXT;
 }
 
 char *

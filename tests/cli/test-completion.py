@@ -132,7 +132,7 @@ class Completion(unittest.TestCase):
         self.assertEqual(self.offers('policy openbao --include-token-renewal='), {'true', 'false'})
 
     def test_files(self):
-        for line in ('probe --config ', '--config so', 'init --values so'):
+        for line in ('probe --config ', '--config so', 'init --values so', 'doctor --encryption-config so'):
             self.assertEqual(self.offers(line), {'some file.yaml'}, line)
 
     def test_what_nobody_can_say(self):
