@@ -25,6 +25,25 @@ test_holder (void)
   g_assert_cmpint (obk_lock_holder ("", 0, 0), ==, 0);
 }
 
+/* Two subvolumes of one btrfs, as Fedora has them: stat() has 0:33 and 0:36 for their files. */
+#define MOUNTS                                                                                                         \
+  "61 1 0:31 /root / rw,relatime shared:1 - btrfs /dev/vda3 rw,subvol=/root\n"                                         \
+  "87 61 0:31 /var /var rw,relatime shared:40 - btrfs /dev/vda3 rw,subvol=/var\n"                                      \
+  "90 61 254:2 / /boot rw,relatime shared:42 - ext4 /dev/vda2 rw\n"
+
+static void
+test_device (void)
+{
+  dev_t device = 0;
+
+  g_assert_true (obk_lock_find_device (MOUNTS, 87, &device));
+  g_assert_cmpuint (device, ==, makedev (0, 31));
+  g_assert_true (obk_lock_find_device (MOUNTS, 90, &device));
+  g_assert_cmpuint (device, ==, makedev (254, 2));
+  g_assert_false (obk_lock_find_device (MOUNTS, 1, &device));
+  g_assert_false (obk_lock_find_device ("", 87, &device));
+}
+
 static void
 test_of_file (void)
 {
@@ -46,6 +65,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/doctor-lock/holder", test_holder);
+  g_test_add_func ("/doctor-lock/device", test_device);
   g_test_add_func ("/doctor-lock/of-file", test_of_file);
   return g_test_run ();
 }

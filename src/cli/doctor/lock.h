@@ -16,6 +16,16 @@ G_BEGIN_DECLS
  */
 pid_t obk_lock_holder (const char *locks, dev_t device, ino_t inode);
 
+/**
+ * obk_lock_find_device:
+ * @mounts: as /proc/self/mountinfo has them
+ * @mount: the id of one
+ * @device: (out): what /proc/locks calls the device of its files
+ *
+ * Returns: FALSE when there is no such mount
+ */
+gboolean obk_lock_find_device (const char *mounts, guint64 mount, dev_t *device) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Returns: the same of the file, 0 also when it is not there */
 pid_t obk_lock_holder_of_file (const char *path);
 
