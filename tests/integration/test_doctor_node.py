@@ -109,6 +109,17 @@ def test_a_socket_of_another_group(node):
     assert Report(node.config).exit == 0
 
 
+def test_a_socket_group_that_is_the_wrong_one(node):
+    """The socket and its directory have one group: it is not they that must be given away."""
+    os.chown(node.socket, -1, 12345)
+    os.chown(node.directory, -1, 12345)
+    os.chmod(node.directory, 0o2750)
+    report = Report(node.config)
+    assert_first(report, "socket.group", "group 12345", "correct server.socketGroup, if the API server's user is in group 12345")
+    assert "correct server.socketGroup" in report.remedies("socket.parent")
+    assert report.commands("socket.group") == report.commands("socket.parent") == []
+
+
 def test_a_socket_of_another_mode(node):
     os.chmod(node.socket, 0o600)
     report = Report(node.config)
@@ -157,6 +168,14 @@ def test_a_way_to_the_socket_that_is_closed(node, directory):
     assert report.results["socket.parent"] == "warn"
     run_all(report.commands("socket.parent"))
     assert Report(node.config).results["socket.parent"] == "ok"
+
+
+@pytest.mark.parametrize("group, result", [(0, "ok"), (12345, "warn")], ids=["of-the-socket", "of-others"])
+def test_a_way_to_the_socket_for_its_group(node, directory, group, result):
+    """As to a second instance's: its directory is in the first one's."""
+    os.chown(directory, -1, group)
+    os.chmod(directory, 0o2750)
+    assert Report(node.config).results["socket.parent"] == result
 
 
 # The state
@@ -233,23 +252,69 @@ SYSTEMD = """mount -t tmpfs systemd /run && mkdir -p /run/systemd/system && PATH
 """
 
 
-def test_a_service_in_a_crash_loop(node, directory):
+@pytest.fixture
+def systemd(directory):
+    """Makes a prefix of commands: what it runs sees a systemd with these units."""
+    def make(service, of_socket=()):
+        systemctl = directory / "programs" / "systemctl"
+        systemctl.parent.mkdir()
+        systemctl.write_text("#!/bin/sh\ncase \"$*\" in\n"
+                             f"*kms-provider.service) printf '%s\\n' {' '.join(service)};;\n"
+                             f"*kms-provider.socket) printf '%s\\n' {' '.join(of_socket)};;\nesac\n")
+        os.chmod(systemctl, 0o755)
+        return ["unshare", "--mount", "sh", "-c", SYSTEMD, "sh", str(systemctl.parent)]
+
+    return make
+
+
+def test_a_service_in_a_crash_loop(node, systemd):
     """As systemd has it: the socket is there, and the service never stays."""
     node.stop()
-    properties = ["LoadState=loaded", "ActiveState=activating", "SubState=auto-restart", "Result=exit-code", "NRestarts=31",
-                  "ExecMainStatus=5", "MainPID=0", "UnitFileState=enabled", "After=network-online.target"]
-    systemctl = directory / "programs" / "systemctl"
-    systemctl.parent.mkdir()
-    systemctl.write_text("#!/bin/sh\ncase \"$*\" in *.service) printf '%s\\n' " + " ".join(properties) + ";; esac\n")
-    os.chmod(systemctl, 0o755)
+    prefix = systemd(["LoadState=loaded", "ActiveState=activating", "SubState=auto-restart", "Result=exit-code", "NRestarts=31",
+                      "ExecMainStatus=5", "MainPID=0", "UnitFileState=enabled", "After=network-online.target"])
     with socket.socket(socket.AF_UNIX) as of_systemd:
         of_systemd.bind(str(node.socket))
         os.chmod(node.socket, 0o660)
-        report = Report(node.config, prefix=["unshare", "--mount", "sh", "-c", SYSTEMD, "sh", str(systemctl.parent)])
+        report = Report(node.config, prefix=prefix)
     for check in ("kms.status_encrypt", "systemd.unit"):
         assert report.results[check] == "fail"
         assert "does not run" in report.texts(check) and "31 times so far (exit-code, exit code 5)" in report.texts(check)
         assert any("journalctl -u" in command for command in report.commands(check)), report.text
+
+
+@pytest.mark.parametrize("arguments", [[], ["--before-start"]], ids=["later", "before-start"])
+def test_a_stopped_service_is_not_started(node, systemd, arguments):
+    """A connection to the socket that systemd keeps would do that."""
+    node.stop()
+    prefix = systemd(["LoadState=loaded", "ActiveState=inactive", "After=network-online.target"],
+                     ["LoadState=loaded", "ActiveState=active", "UnitFileState=enabled", "SocketMode=0660", "SocketGroup=root",
+                      f"'Listen={node.socket} (Stream)'"])
+    with socket.socket(socket.AF_UNIX) as of_systemd:
+        of_systemd.bind(str(node.socket))
+        os.chmod(node.socket, 0o660)
+        of_systemd.listen(8)
+        of_systemd.setblocking(False)
+        report = Report(node.config, *arguments, prefix=prefix)
+        with pytest.raises(BlockingIOError):
+            of_systemd.accept()
+    if not arguments:
+        assert_first(report, "kms.status_encrypt", "bao-kms-provider.service does not run", "systemctl enable --now")
+
+
+def test_a_masked_service(node, systemd):
+    node.stop()
+    report = Report(node.config, prefix=systemd(["LoadState=masked", "ActiveState=inactive"]))
+    assert_first(report, "kms.status_encrypt", "is masked")
+    units = "bao-kms-provider.socket bao-kms-provider.service"
+    assert report.commands("kms.status_encrypt") == [f"systemctl unmask {units}", f"systemctl enable --now {units}"]
+
+
+def test_units_that_are_off_beside_a_pod(node, systemd):
+    """The package is there for its commands; the provider runs in a static pod, which systemd knows nothing of."""
+    off = ["LoadState=loaded", "ActiveState=inactive", "UnitFileState=disabled"]
+    report = Report(node.config, prefix=systemd(off, off))
+    assert report.exit == 0, report.text
+    assert "a static pod?" in report.texts("systemd.unit")
 
 
 @pytest.mark.parametrize("field", ["server.healthAddress", "server.metricsAddress"])
@@ -313,6 +378,29 @@ def test_a_dead_socket(node):
     node.expect_exit = -9
     node.kill()
     assert_first(Report(node.config), "kms.status_encrypt", "nobody listens", "systemctl enable --now")
+
+
+NAMED = """
+import pathlib, socket, sys
+pathlib.Path("/proc/self/comm").write_text(sys.argv[2])
+other = socket.socket(socket.AF_UNIX)
+other.bind(sys.argv[1])
+other.listen(8)
+pathlib.Path(sys.argv[1]).chmod(0o660)
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("name", ["bao", "bao-kms-provid"])
+def test_a_process_of_a_like_name_on_the_socket(node, name):
+    node.stop()
+    with subprocess.Popen(["/usr/bin/python3", "-c", NAMED, node.socket, name], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        report = Report(node.config)
+        other.stdin.close()
+    assert_first(report, "kms.status_encrypt", f'process {other.pid} ("{name}"', "not the provider")
 
 
 def test_another_process_on_the_socket(node):
@@ -420,6 +508,26 @@ def test_the_service_itself_and_somebody_else(service_node):
     assert not report.report["asService"] and "Run it as root" in report.complaints
     assert report.results["jwt.local"] == report.results["openbao.auth"] == "skip"
     assert report.results["openbao.tls"] == "ok", report.text
+
+
+def test_the_service_beside_a_user_of_the_packages_name(service_node, directory):
+    """As in the image, which is made of the package: the user is there, and the pod runs as another one."""
+    passwd = directory / "passwd"
+    passwd.write_text(pathlib.Path("/etc/passwd").read_text() + "openbao-kms:x:999:999::/:/usr/sbin/nologin\n")
+    os.chmod(passwd, 0o644)
+    inside = ["unshare", "--mount", "sh", "-ec", 'mount --bind "$1" /etc/passwd; shift; exec "$@"', "sh", str(passwd)]
+    for prefix in (inside, [*inside, *AS_SERVICE]):
+        report = Report(service_node.config, "--before-start", prefix=prefix)
+        assert report.exit == 0 and report.report["asService"], report.text
+        assert report.report["user"] == f"uid {SERVICE}"
+
+
+def test_somebody_who_cannot_read_the_configuration(service_node):
+    """Is not taken for the service, and not told to get the file for himself."""
+    os.chmod(service_node.config, 0o600)
+    report = Report(service_node.config, "--before-start", prefix=["setpriv", "--reuid=61999", "--regid=61999", "--clear-groups"])
+    assert_first(report, "config.load", "Permission denied", 'run "doctor" as root', exit=3)
+    assert not report.report["asService"] and report.commands("config.load") == []
 
 
 def refused_until_done(node, check, *parts, exit=4):

@@ -34,7 +34,7 @@ find_in_unit (const ObkUnit *unit, ObkIds *ids)
   return *user != '\0' && obk_ids_parse (user, ids, NULL);
 }
 
-/* A static pod's, of whom this machine's user database knows nothing. */
+/* Who owns the state: in a static pod nobody whom the user database knows, whoever else is in it. */
 static gboolean
 find_in_state (const ObkDoctor *doctor, ObkIds *ids)
 {
@@ -42,21 +42,22 @@ find_in_state (const ObkDoctor *doctor, ObkIds *ids)
   struct stat status;
   gid_t gid = 0;
 
-  if (directory == NULL || lstat (directory, &status) != 0)
+  if (directory == NULL || lstat (directory, &status) != 0 || status.st_uid == 0)
     return FALSE;
   obk_ids_of_uid (status.st_uid, status.st_gid, ids);
-  if (status.st_uid != 0 && ids->n_groups == 1 && obk_group_find (doctor->config->server.socket_group, &gid))
+  if (ids->n_groups == 1 && obk_group_find (doctor->config->server.socket_group, &gid))
     ids->groups[ids->n_groups++] = gid;
   return TRUE;
 }
 
+/* One whom nothing names is root's: what another caller may not do is not judged then. */
 static gboolean
 find_service (const ObkDoctor *doctor, const ObkUnit *unit, ObkIds *ids, GError **error)
 {
   if (user_text != NULL)
     return obk_ids_parse (user_text, ids, error);
-  if (!find_in_unit (unit, ids) && !obk_ids_parse (SERVICE_USER, ids, NULL) && !find_in_state (doctor, ids))
-    obk_ids_of_uid (geteuid (), getegid (), ids);
+  if (!find_in_unit (unit, ids) && !find_in_state (doctor, ids) && !obk_ids_parse (SERVICE_USER, ids, NULL))
+    obk_ids_of_uid (0, 0, ids);
   return TRUE;
 }
 
@@ -68,7 +69,9 @@ prepare (ObkDoctor *doctor, const ObkGlobals *globals, GError **error)
 {
   g_autoptr (GPtrArray) problems = NULL;
   g_autoptr (GHashTable) unit = NULL;
+  g_autoptr (GHashTable) socket = NULL;
   g_autofree char *name = NULL;
+  g_autofree char *socket_name = NULL;
 
   doctor->options = (ObkDoctorOptions){
     .config_path = globals->config_path,
@@ -80,12 +83,19 @@ prepare (ObkDoctor *doctor, const ObkGlobals *globals, GError **error)
   doctor->config = obk_config_load (globals->config_path, &globals->flags, &problems, NULL);
   doctor->units = obk_registry_command_name_units (obk_config_path (globals->config_path));
   name = obk_doctor_service_unit (doctor);
+  socket_name = obk_doctor_socket_unit (doctor);
   /* Before the fork: what asks needs a thread of GLib's, which the new process would lack. */
-  unit = g_file_test (OBK_SYSTEMD_RUNS, G_FILE_TEST_IS_DIR) ? obk_unit_read (name, NULL) : NULL;
+  if (g_file_test (OBK_SYSTEMD_RUNS, G_FILE_TEST_IS_DIR))
+    {
+      unit = obk_unit_read (name, NULL);
+      socket = obk_unit_read (socket_name, NULL);
+    }
   doctor->outage = obk_unit_describe_outage (name, unit);
   if (!find_service (doctor, unit, &doctor->options.service, error))
     return FALSE;
   doctor->options.outage = doctor->outage;
+  doctor->options.would_start = doctor->outage != NULL && obk_unit_is_active (socket);
+  doctor->options.is_masked = obk_unit_is_masked (unit) || obk_unit_is_masked (socket);
   doctor->options.is_service = doctor->options.is_root || geteuid () == doctor->options.service.uid;
   return TRUE;
 }

@@ -3,6 +3,8 @@
 #include "cli/doctor/doctor.h"
 
 #include "base/clock.h"
+#include "cli/doctor/lock.h"
+#include "registry/state-directory.h"
 
 #include <glib/gi18n.h>
 
@@ -43,6 +45,14 @@ obk_doctor_poller (ObkDoctor *doctor, GError **error)
   if (doctor->poller == NULL)
     doctor->poller = obk_poller_new (NULL, error);
   return doctor->poller;
+}
+
+pid_t
+obk_doctor_lock_holder (const ObkDoctor *doctor)
+{
+  g_autoptr (ObkStateDirectory) directory = obk_state_directory_open (doctor->config->state.path, NULL);
+
+  return directory != NULL ? obk_lock_holder_of_file (obk_state_directory_lock_path (directory)) : 0;
 }
 
 char *

@@ -26,6 +26,8 @@ typedef struct
   gboolean is_service;                   /* what runs as the service does so with its ids */
   gboolean is_root;                      /* the caller */
   const char *outage;                    /* (nullable): that the service does not run, by systemd's word */
+  gboolean would_start;                  /* systemd listens for a service that does not run: a connection starts it */
+  gboolean is_masked;                    /* a unit of it */
 } ObkDoctorOptions;
 
 /* One configured address of OpenBao, as far as it has been followed. */
@@ -63,6 +65,9 @@ const ObkState *obk_doctor_state (ObkDoctor *doctor);
 
 /* Returns: (nullable) (transfer none): for main loops; %NULL with OBK_ERROR_UNKNOWN */
 ObkPoller *obk_doctor_poller (ObkDoctor *doctor, GError **error);
+
+/* Returns: who has the state's lock; 0 when nobody has, or one that this process cannot see */
+pid_t obk_doctor_lock_holder (const ObkDoctor *doctor);
 
 /* Returns: (transfer full): the socket's unit, or the service's, without the other */
 char *obk_doctor_socket_unit (const ObkDoctor *doctor);

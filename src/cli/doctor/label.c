@@ -143,7 +143,7 @@ has_module (void)
 }
 
 void
-obk_label_judge (const char *const *paths, const char *socket, const char *service, ObkCheckReport *report)
+obk_label_judge (const char *const *paths, pid_t pid, const char *service, ObkCheckReport *report)
 {
   const char *mode = NULL;
   g_autofree char *domain = NULL;
@@ -161,7 +161,7 @@ obk_label_judge (const char *const *paths, const char *socket, const char *servi
       return;
     }
   judge_files (paths, report);
-  domain = obk_label_of_listener (socket);
+  domain = pid != 0 ? obk_label_of_process (pid) : NULL;
   if (domain != NULL && !has_type (domain, OBK_SELINUX_DOMAIN))
     {
       obk_check_fail (report, _ ("the provider runs as %s, not in %s"), domain, OBK_SELINUX_DOMAIN);

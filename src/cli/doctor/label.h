@@ -4,6 +4,8 @@
 
 #include <glib.h>
 
+#include <sys/types.h>
+
 #include "cli/doctor/check.h"
 
 G_BEGIN_DECLS
@@ -14,12 +16,12 @@ G_BEGIN_DECLS
 /**
  * obk_label_judge:
  * @paths: %NULL-ended; those that exist must be labelled as the policy's file contexts say
- * @socket: whoever listens there must run in our domain
+ * @pid: of the provider, which must run in our domain; 0 when that is not known
  * @service: the unit of it
  *
  * Adds the findings; passes over where SELinux is off.
  */
-void obk_label_judge (const char *const *paths, const char *socket, const char *service, ObkCheckReport *report);
+void obk_label_judge (const char *const *paths, pid_t pid, const char *service, ObkCheckReport *report);
 
 /* One question to the loaded policy. A plain value, everything borrowed. */
 typedef struct

@@ -22,6 +22,7 @@
 
 #define CREDENTIAL_PREFIX "credential:"
 #define CREDENTIALS_ROOT "/run/credentials"
+#define NO_GROUP ((gid_t)-1)
 
 /* Configuration */
 
@@ -102,6 +103,17 @@ stat_parent (const ObkConfig *config, char **parent, struct stat *status)
   return lstat (*parent, status) == 0;
 }
 
+/* The socket that is there and its directory are of one group, and the configuration names another one. */
+static gboolean
+has_odd_group (const ObkConfig *config, gid_t gid)
+{
+  g_autofree char *parent = NULL;
+  struct stat directory, socket;
+
+  return stat_parent (config, &parent, &directory) && stat (config->server.socket_path, &socket) == 0
+         && S_ISSOCK (socket.st_mode) && directory.st_gid == socket.st_gid && socket.st_gid != gid;
+}
+
 /* The socket that is there is of another group or mode: systemd's unit, or what an older configuration has left. */
 static void
 check_socket_file (ObkDoctor *doctor, ObkCheckReport *report, gid_t gid)
@@ -118,10 +130,12 @@ check_socket_file (ObkDoctor *doctor, ObkCheckReport *report, gid_t gid)
       obk_check_fail (report, _ ("the socket belongs to group %u, not to group %u of server.socketGroup"),
                       status.st_gid, gid);
       obk_check_remedy (report,
-                        _ ("restart the provider; with the socket unit set SocketGroup= in it likewise (systemctl edit "
-                           "%s). At once, until then:"),
-                        unit);
-      obk_check_command (report, "chgrp %s %s", config->server.socket_group, quoted);
+                        _ ("correct server.socketGroup, if the API server's user is in group %u; else restart the "
+                           "provider, with the socket unit after setting SocketGroup= in it likewise (systemctl edit "
+                           "%s)"),
+                        status.st_gid, unit);
+      if (!has_odd_group (config, gid))
+        obk_check_command (report, "chgrp %s %s", config->server.socket_group, quoted);
     }
   if ((status.st_mode & 07777) != config->server.socket_mode)
     {
@@ -162,14 +176,21 @@ obk_doctor_socket_group (ObkDoctor *doctor, ObkCheckReport *report)
   else
     {
       obk_check_fail (report, _ ("%s is not a member of group \"%s\" and cannot give the socket to it"), user, group);
-      obk_check_remedy (report, _ ("make the service's user a member, then restart the provider"));
+      obk_check_remedy (report, _ ("correct server.socketGroup, if the API server's user is not in that group either; "
+                                   "else make the service's user a member and restart the provider"));
       obk_check_command (report, "usermod -aG %s $(id -nu %u)", group, service->uid);
     }
 }
 
-/* Whether all directories above let everyone in, so that the API server can reach the socket. */
 static gboolean
-check_way (const char *parent, ObkCheckReport *report)
+lets_through (const struct stat *directory, gid_t gid)
+{
+  return (directory->st_mode & S_IXOTH) != 0 || (directory->st_gid == gid && (directory->st_mode & S_IXGRP) != 0);
+}
+
+/* Whether all directories above let the socket's group in, so that the API server can reach the socket. */
+static gboolean
+check_way (const char *parent, gid_t gid, ObkCheckReport *report)
 {
   g_autofree char *at = g_path_get_dirname (parent);
 
@@ -178,7 +199,7 @@ check_way (const char *parent, ObkCheckReport *report)
       struct stat status;
       char *up = g_path_get_dirname (at);
 
-      if (stat (at, &status) == 0 && (status.st_mode & S_IXOTH) == 0)
+      if (stat (at, &status) == 0 && !lets_through (&status, gid))
         {
           g_autofree char *quoted = obk_doctor_quote (at);
 
@@ -222,12 +243,11 @@ advise_on_parent (ObkDoctor *doctor, ObkCheckReport *report, const char *parent)
 }
 
 static void
-check_parent_modes (ObkDoctor *doctor, ObkCheckReport *report, const char *parent, const struct stat *status)
+check_parent_modes (ObkDoctor *doctor, ObkCheckReport *report, const char *parent, const struct stat *status, gid_t gid)
 {
   const ObkIds *service = &doctor->options.service;
   const char *group = doctor->config->server.socket_group;
   g_autofree char *quoted = obk_doctor_quote (parent);
-  gid_t gid = 0;
 
   if ((status->st_mode & (S_IWGRP | S_IWOTH)) != 0)
     {
@@ -241,13 +261,18 @@ check_parent_modes (ObkDoctor *doctor, ObkCheckReport *report, const char *paren
                       status->st_uid, service->uid);
       obk_check_command (report, "chown %u %s", service->uid, quoted);
     }
-  if (obk_group_find (group, &gid) && (status->st_mode & S_IXOTH) == 0
-      && (status->st_gid != gid || (status->st_mode & S_IXGRP) == 0))
+  if (gid != NO_GROUP && !lets_through (status, gid))
     {
       obk_check_fail (report,
                       _ ("\"%s\" (group %u, mode %04o) does not let the members of \"%s\" through to the socket"),
                       parent, status->st_gid, status->st_mode & 07777, group);
-      obk_check_command (report, "chgrp %s %s\nchmod 2750 %s", group, quoted, quoted);
+      if (status->st_gid != gid)
+        obk_check_remedy (report,
+                          _ ("correct server.socketGroup, if the API server's user is in group %u; else let them "
+                             "through"),
+                          status->st_gid);
+      if (!has_odd_group (doctor->config, gid))
+        obk_check_command (report, "chgrp %s %s\nchmod 2750 %s", group, quoted, quoted);
     }
 }
 
@@ -257,6 +282,7 @@ obk_doctor_socket_parent (ObkDoctor *doctor, ObkCheckReport *report)
   const char *path = doctor->config->server.socket_path;
   g_autofree char *parent = NULL;
   struct stat status;
+  gid_t gid = NO_GROUP;
 
   if (!stat_parent (doctor->config, &parent, &status))
     {
@@ -275,14 +301,16 @@ obk_doctor_socket_parent (ObkDoctor *doctor, ObkCheckReport *report)
       obk_check_remedy (report, _ ("take it away and make the directory, or name the true path in server.socketPath"));
       return;
     }
-  check_parent_modes (doctor, report, parent, &status);
+  if (!obk_group_find (doctor->config->server.socket_group, &gid))
+    gid = NO_GROUP; /* which the check of the group has said */
+  check_parent_modes (doctor, report, parent, &status, gid);
   check_socket_place (report, path);
   if (report->findings->len == 0 && doctor->options.is_service && access (parent, W_OK | X_OK) != 0)
     {
       obk_check_fail (report, _ ("the service may not make its socket in \"%s\": %s"), parent, g_strerror (errno));
       advise_on_parent (doctor, report, parent);
     }
-  if (report->findings->len == 0 && check_way (parent, report))
+  if (report->findings->len == 0 && check_way (parent, gid, report))
     obk_check_ok (report, "%s (uid %u, gid %u, mode %04o)", parent, status.st_uid, status.st_gid,
                   status.st_mode & 07777);
 }

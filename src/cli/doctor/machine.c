@@ -7,6 +7,8 @@
 
 #include <glib/gi18n.h>
 
+#include <stdlib.h>
+
 void
 obk_doctor_systemd (ObkDoctor *doctor, ObkCheckReport *report)
 {
@@ -43,6 +45,7 @@ obk_doctor_systemd (ObkDoctor *doctor, ObkCheckReport *report)
           .socket_mode = config->server.socket_mode,
           .socket_group = config->server.socket_group,
           .before_start = doctor->options.before_start,
+          .runs_without = obk_doctor_lock_holder (doctor) != 0,
       },
       report);
 }
@@ -53,6 +56,16 @@ add_path (GPtrArray *paths, const char *path)
 {
   if (path != NULL && path[0] == '/')
     g_ptr_array_add (paths, g_strdup (path));
+}
+
+/* Not by who listens: a connection to ask that would start a stopped service, and root may be refused. */
+static pid_t
+main_process (const char *service)
+{
+  g_autoptr (GHashTable) unit
+      = g_file_test (OBK_SYSTEMD_RUNS, G_FILE_TEST_IS_DIR) ? obk_unit_read (service, NULL) : NULL;
+
+  return (pid_t)strtoul (obk_unit_get (unit, "MainPID"), NULL, 10);
 }
 
 void
@@ -73,5 +86,5 @@ obk_doctor_selinux (ObkDoctor *doctor, ObkCheckReport *report)
   add_path (paths, socket);
   add_path (paths, config->server.socket_path);
   g_ptr_array_add (paths, NULL);
-  obk_label_judge ((const char *const *)paths->pdata, config->server.socket_path, service, report);
+  obk_label_judge ((const char *const *)paths->pdata, main_process (service), service, report);
 }

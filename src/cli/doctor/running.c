@@ -4,9 +4,7 @@
 
 #include "base/names.h"
 #include "cli/doctor/exchange.h"
-#include "cli/doctor/lock.h"
 #include "observe/web-listen.h"
-#include "registry/state-directory.h"
 
 #include <glib/gi18n.h>
 
@@ -18,6 +16,7 @@
 #include <unistd.h>
 
 #define SYSTEMD "systemd"
+#define COMM_LENGTH 15 /* to which the kernel cuts a process's name; source: proc_pid_comm(5) */
 
 static void
 advise_to_start (const ObkDoctor *doctor, ObkCheckReport *report)
@@ -26,7 +25,10 @@ advise_to_start (const ObkDoctor *doctor, ObkCheckReport *report)
 
   obk_check_remedy (report, _ ("start the provider, and see its log when it does not stay up; before the first start "
                                "run doctor with --before-start"));
-  obk_check_command (report, "systemctl enable --now %s\njournalctl -u %s -n 20", doctor->units, service);
+  if (doctor->options.is_masked)
+    obk_check_command (report, "systemctl unmask %s\nsystemctl enable --now %s", doctor->units, doctor->units);
+  else
+    obk_check_command (report, "systemctl enable --now %s\njournalctl -u %s -n 20", doctor->units, service);
 }
 
 /* Of a provider that does not run: whether it could listen. Nothing is left behind. */
@@ -59,9 +61,7 @@ check_address (ObkCheckReport *report, const char *field, const char *address)
   obk_check_command (report, "ss -ltnp sport = %s", strrchr (address, ':') != NULL ? strrchr (address, ':') : address);
 }
 
-/* Returns: (transfer full) (nullable): the process's name, cut to 15 bytes by the kernel; of another pid namespace
- * %NULL
- */
+/* Returns: (transfer full) (nullable): the process's name, cut by the kernel; of another pid namespace %NULL */
 static char *
 name_process (pid_t pid)
 {
@@ -74,22 +74,16 @@ name_process (pid_t pid)
 static gboolean
 is_provider (const char *name)
 {
-  return strncmp (name, OBK_PROGRAM, strlen (name)) == 0;
-}
+  g_autofree char *ours = g_strndup (OBK_PROGRAM, COMM_LENGTH);
 
-static pid_t
-lock_holder (const ObkDoctor *doctor)
-{
-  g_autoptr (ObkStateDirectory) directory = obk_state_directory_open (doctor->config->state.path, NULL);
-
-  return directory != NULL ? obk_lock_holder_of_file (obk_state_directory_lock_path (directory)) : 0;
+  return strcmp (name, ours) == 0;
 }
 
 /* Nobody answers at the socket, and yet the state is in use: by a provider with another socket, or a command. */
 static void
 check_lock_is_free (const ObkDoctor *doctor, ObkCheckReport *report)
 {
-  pid_t pid = lock_holder (doctor);
+  pid_t pid = obk_doctor_lock_holder (doctor);
   g_autofree char *name = name_process (pid);
 
   if (pid == 0)
@@ -161,7 +155,7 @@ check_listener (ObkCheckReport *report, const char *path)
 static gboolean
 lost_its_socket (const ObkDoctor *doctor, ObkCheckReport *report)
 {
-  pid_t pid = lock_holder (doctor);
+  pid_t pid = obk_doctor_lock_holder (doctor);
   g_autofree char *name = name_process (pid);
 
   if (name == NULL || !is_provider (name))
@@ -287,13 +281,13 @@ obk_doctor_status_encrypt (ObkDoctor *doctor, ObkCheckReport *report)
 
   if (doctor->options.before_start)
     {
-      if (!read_listener (path, &who))
+      if (doctor->options.would_start || !read_listener (path, &who))
         check_before_start (doctor, report);
       if (report->findings->len == 0)
         obk_check_pass_over (report, _ ("not looked at before the first start (--before-start)"));
       return;
     }
-  if (!check_listener (report, path))
+  if ((doctor->options.would_start && is_down (doctor, report)) || !check_listener (report, path))
     return;
   client = obk_kms_client_new (path, OBK_EXCHANGE_TIMEOUT_US, &error);
   if (client == NULL)

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/names.h"
+#include "cli/ids.h"
 
 #include <gio/gio.h>
 #include <glib/gi18n.h>
@@ -15,7 +16,7 @@
 #define ARGUMENTS "argv[]="
 #define PROPERTIES                                                                                                     \
   "--property=LoadState,ActiveState,SubState,UnitFileState,Before,After,NeedDaemonReload,Result,Listen,SocketMode,"    \
-  "SocketGroup,User,MainPID,NRestarts,ExecMainStatus,ExecStart"
+  "SocketGroup,User,MainPID,NRestarts,ExecMainCode,ExecMainStatus,ExecStart"
 
 ObkUnit *
 obk_unit_parse (const char *text)
@@ -68,8 +69,8 @@ is_loaded (const ObkUnit *unit)
   return strcmp (obk_unit_get (unit, "LoadState"), "loaded") == 0;
 }
 
-static gboolean
-is_active (const ObkUnit *unit)
+gboolean
+obk_unit_is_active (const ObkUnit *unit)
 {
   return strcmp (obk_unit_get (unit, "ActiveState"), "active") == 0;
 }
@@ -82,8 +83,8 @@ starts_at_boot (const ObkUnit *unit)
   return g_str_has_prefix (state, "enabled") || strcmp (state, "alias") == 0 || strcmp (state, "generated") == 0;
 }
 
-static gboolean
-is_masked (const ObkUnit *unit)
+gboolean
+obk_unit_is_masked (const ObkUnit *unit)
 {
   return strcmp (obk_unit_get (unit, "LoadState"), "masked") == 0;
 }
@@ -97,25 +98,34 @@ is_in_crash_loop (const ObkUnit *unit)
              || strtoul (obk_unit_get (unit, "NRestarts"), NULL, 10) > 0);
 }
 
+/* Returns: (transfer full): how it ended; systemd has the codes of waitid(2), 1 for an exit */
+static char *
+describe_end (const ObkUnit *unit)
+{
+  const char *status = obk_unit_get (unit, "ExecMainStatus");
+
+  return strtoul (obk_unit_get (unit, "ExecMainCode"), NULL, 10) > 1 ? g_strdup_printf (_ ("signal %s"), status)
+                                                                     : g_strdup_printf (_ ("exit code %s"), status);
+}
+
 char *
 obk_unit_describe_outage (const char *name, const ObkUnit *service)
 {
   const char *state = obk_unit_get (service, "ActiveState");
+  g_autofree char *end = describe_end (service);
 
-  if (is_masked (service))
+  if (obk_unit_is_masked (service))
     return g_strdup_printf (_ ("%s is masked: systemd does not start it"), name);
   if (!is_loaded (service))
     return NULL;
   if (is_in_crash_loop (service))
-    return g_strdup_printf (_ ("%s does not run: it ends as soon as it is started, %s times so far (%s, exit code %s)"),
-                            name, obk_unit_get (service, "NRestarts"), obk_unit_get (service, "Result"),
-                            obk_unit_get (service, "ExecMainStatus"));
+    return g_strdup_printf (_ ("%s does not run: it ends as soon as it is started, %s times so far (%s, %s)"), name,
+                            obk_unit_get (service, "NRestarts"), obk_unit_get (service, "Result"), end);
   if (strcmp (state, "failed") == 0)
-    return g_strdup_printf (_ ("%s does not run: it has failed (%s, exit code %s)"), name,
-                            obk_unit_get (service, "Result"), obk_unit_get (service, "ExecMainStatus"));
+    return g_strdup_printf (_ ("%s does not run: it has failed (%s, %s)"), name, obk_unit_get (service, "Result"), end);
   if (strcmp (state, "inactive") == 0)
     return g_strdup_printf (_ ("%s does not run"), name);
-  if (is_active (service) && strcmp (obk_unit_get (service, "MainPID"), "0") == 0)
+  if (obk_unit_is_active (service) && strcmp (obk_unit_get (service, "MainPID"), "0") == 0)
     return g_strdup_printf (_ ("%s is active without a process"), name);
   return NULL;
 }
@@ -172,6 +182,15 @@ judge_command_line (const ObkUnitQuestion *question, ObkCheckReport *report)
   obk_check_command (report, "systemctl cat %s", question->service_name);
 }
 
+/* By name or number */
+static gboolean
+is_same_group (const char *a, const char *b)
+{
+  gid_t gid = 0, other = 0;
+
+  return strcmp (a, b) == 0 || (obk_group_find (a, &gid) && obk_group_find (b, &other) && gid == other);
+}
+
 static void
 judge_socket_unit (const ObkUnitQuestion *question, ObkCheckReport *report)
 {
@@ -187,7 +206,7 @@ judge_socket_unit (const ObkUnitQuestion *question, ObkCheckReport *report)
       obk_check_remedy (report, _ ("set ListenStream= in it likewise (an empty one before it clears the old)"));
       obk_check_command (report, "systemctl edit %s", question->socket_name);
     }
-  if (mode != question->socket_mode || strcmp (group, question->socket_group) != 0)
+  if (mode != question->socket_mode || !is_same_group (group, question->socket_group))
     {
       obk_check_warn (report, _ ("%s has SocketMode=%04o and SocketGroup=%s; the configuration says %04o and %s"),
                       question->socket_name, (guint)mode, group, question->socket_mode, question->socket_group);
@@ -222,7 +241,7 @@ judge_life (const ObkUnitQuestion *question, ObkCheckReport *report)
 static gboolean
 judge_mask (const char *name, const ObkUnit *unit, ObkCheckReport *report)
 {
-  if (!is_masked (unit))
+  if (!obk_unit_is_masked (unit))
     return FALSE;
   obk_check_fail (report, _ ("%s is masked: systemd does not start it"), name);
   obk_check_remedy (report, _ ("allow systemd to start it"));
@@ -246,14 +265,27 @@ judge_start (const ObkUnitQuestion *question, ObkCheckReport *report)
     }
 }
 
+/* As it is to be beside a static pod */
+static gboolean
+is_off (const ObkUnit *unit)
+{
+  return strcmp (obk_unit_get (unit, "ActiveState"), "inactive") == 0 && !starts_at_boot (unit);
+}
+
 void
 obk_unit_judge (const ObkUnitQuestion *question, ObkCheckReport *report)
 {
   gboolean with_socket
-      = is_loaded (question->socket) && (is_active (question->socket) || starts_at_boot (question->socket));
+      = is_loaded (question->socket) && (obk_unit_is_active (question->socket) || starts_at_boot (question->socket));
 
   g_return_if_fail (question != NULL && report != NULL);
 
+  if (question->runs_without && is_off (question->service) && is_off (question->socket))
+    {
+      obk_check_pass_over (report, _ ("%s is off, and the provider runs without it (a static pod?)"),
+                           question->service_name);
+      return;
+    }
   if (judge_mask (question->service_name, question->service, report))
     return;
   (void)judge_mask (question->socket_name, question->socket, report);

@@ -20,6 +20,9 @@ ObkUnit *obk_unit_read (const char *name, GError **error);
 /* Returns: (transfer none): "" when it is not there */
 const char *obk_unit_get (const ObkUnit *unit, const char *property);
 
+gboolean obk_unit_is_active (const ObkUnit *unit);
+gboolean obk_unit_is_masked (const ObkUnit *unit);
+
 #define OBK_SYSTEMD_RUNS "/run/systemd/system" /* only where systemd runs the machine */
 
 /* Returns: (transfer full) (nullable): that the service does not run, and how it ended; %NULL when it does, or when
@@ -39,6 +42,7 @@ typedef struct
   guint socket_mode;
   const char *socket_group;
   gboolean before_start; /* neither needs to run or be enabled yet */
+  gboolean runs_without; /* a provider has the state, whether systemd knows of it or not */
 } ObkUnitQuestion;
 
 /* Adds the findings on how the service is started. */
