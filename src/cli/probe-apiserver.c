@@ -35,7 +35,9 @@ typedef struct
   struct stat host;   /* of the socket here */
   struct stat host_directory;
   gboolean host_is_there;
-  const ObkConfig *config; /* (nullable) */
+  const ObkConfig *config;   /* (nullable) */
+  const char *units;         /* as doctor names them */
+  const char *config_option; /* for another command of this program */
 } Subject;
 
 typedef enum
@@ -80,7 +82,7 @@ check_mount (const Subject *subject, ObkCheckReport *report)
     {
       obk_check_fail (report, _ ("there is no socket \"%s\" on this machine"), subject->socket);
       obk_check_remedy (report, _ ("start the provider"));
-      obk_check_command (report, "systemctl enable --now bao-kms-provider.socket bao-kms-provider.service");
+      obk_check_command (report, "systemctl enable --now %s", subject->units);
       return;
     }
   if (stat (directory, &status) != 0)
@@ -172,7 +174,7 @@ refuse_call (const Subject *subject, ObkCheckReport *report, const GError *error
   else
     {
       obk_check_remedy (report, _ ("run doctor, which looks at the provider itself"));
-      obk_check_command (report, OBK_PROGRAM " doctor");
+      obk_check_command (report, OBK_PROGRAM " doctor%s", subject->config_option);
     }
 }
 
@@ -192,7 +194,7 @@ check_calls (const Subject *subject, ObkCheckReport *report)
     {
       obk_check_fail (report, _ ("the provider says of itself \"%s\""), status.healthz);
       obk_check_remedy (report, _ ("run doctor, which finds out why"));
-      obk_check_command (report, OBK_PROGRAM " doctor");
+      obk_check_command (report, OBK_PROGRAM " doctor%s", subject->config_option);
     }
   else if (!obk_exchange_run (client, &error))
     refuse_call (subject, report, error);
@@ -426,7 +428,9 @@ run_on (Subject *subject, gboolean as_json)
 static ObkExit
 run (const ObkGlobals *globals)
 {
-  Subject subject = { .socket = NULL };
+  g_autofree char *units = obk_registry_command_name_units (obk_config_path (globals->config_path));
+  g_autofree char *option = obk_registry_command_config_option (globals->config_path);
+  Subject subject = { .units = units, .config_option = option };
   g_autoptr (ObkConfig) config = NULL;
   g_autoptr (GError) error = NULL;
   ObkExit exit = OBK_EXIT_FAILED;

@@ -44,6 +44,14 @@ obk_registry_command_name_units (const char *config_path)
   return g_strdup_printf ("%s.socket %s.service", name, name);
 }
 
+char *
+obk_registry_command_config_option (const char *config_path)
+{
+  g_autofree char *quoted = config_path != NULL ? g_shell_quote (config_path) : NULL;
+
+  return quoted != NULL ? g_strdup_printf (" --config %s", quoted) : g_strdup ("");
+}
+
 gboolean
 obk_registry_command_load (ObkRegistryCommand *command, const ObkGlobals *globals, ObkExit *exit)
 {
@@ -228,8 +236,7 @@ obk_registry_command_add_versions (ObkCanonicalJson *json, const ObkState *state
 void
 obk_registry_command_print_how_to_apply (const ObkRegistryCommand *command, const char *arguments)
 {
-  g_autofree char *quoted = command->config_path != NULL ? g_shell_quote (command->config_path) : NULL;
-  g_autofree char *config = quoted != NULL ? g_strdup_printf (" --config %s", quoted) : g_strdup ("");
+  g_autofree char *config = obk_registry_command_config_option (command->config_path);
 
   printf (_ ("\nNothing is changed yet. To apply it on this node:\n"));
   printf ("  systemctl stop %s\n  %s %s%s\n  systemctl start %s\n", command->units, OBK_PROGRAM, arguments, config,

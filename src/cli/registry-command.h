@@ -61,6 +61,9 @@ ObkExit obk_registry_command_refuse (const GError *error);
 /* Returns: (transfer full): the units that use the configuration at @config_path: those of the instance NAME when it is
  *   NAME.yaml beside the usual one (spec deployment.md, "Several instances") */
 char *obk_registry_command_name_units (const char *config_path);
+/* Returns: (transfer full): what a command of this program needs to use the configuration at @config_path (nullable):
+ *   " --config 'PATH'", or "" for the one that it finds by itself */
+char *obk_registry_command_config_option (const char *config_path);
 
 /* Returns: (transfer full): RFC 3339 in UTC, seconds: the form of all times in the reports */
 char *obk_registry_command_time (gint64 unix_s);

@@ -15,7 +15,7 @@ import subprocess
 import termios
 
 import pytest
-from rig.doctor import Report, assert_first, reconfigure, run_all
+from rig.doctor import Report, as_administrator, assert_first, reconfigure, run_all
 from rig.pki import write_private
 from rig.provider import find_binary, policy_for, private_directory, run_command
 from rig.transit import Scope, Tenant
@@ -187,17 +187,27 @@ def test_the_state_of_another_cluster(node, field):
     assert report.commands("registry.state") == []
 
 
-def test_a_damaged_state(node):
+def plan(node, report):
+    command, = report.commands("registry.state")
+    return json.loads(as_administrator(node.tenant.bao, f"{command} --output json"))
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.write_text("{"), lambda path: path.unlink()], ids=["damaged", "lost"])
+def test_a_state_that_is_refused(node, spoil):
     node.stop()
-    node.state_path.write_text("{")
-    assert_first(Report(node.config, "--before-start"), "registry.state", "recover-state")
+    spoil(node.state_path)
+    report = Report(node.config, "--before-start")
+    assert_first(report, "registry.state", "recover-state --replace")
+    assert plan(node, report)["replaced"]["loads"] is False
 
 
 def test_no_state_of_a_rotated_key(make_provider, fresh_tenant):
     fresh_tenant.rotate()
     provider = make_provider(fresh_tenant)
     os.chmod(provider.directory, 0o2750)
-    assert_first(Report(provider.config, "--before-start"), "registry.state", "recover-state")
+    report = Report(provider.config, "--before-start")
+    assert_first(report, "registry.state", "recover-state")
+    assert plan(provider, report)["latestVersion"] == 2
 
 
 def test_no_state_yet(make_provider, fresh_tenant):

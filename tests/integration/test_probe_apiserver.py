@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 
@@ -152,6 +153,22 @@ def test_no_provider(served, stand_in):
     served.stop()
     check, said = first_failure(probe(stand_in(), served))
     assert check == "apiserver.mount" and "no socket" in said
+
+
+def commands(report):
+    return [command for check in report["checks"] for finding in check["findings"] for command in finding.get("commands", [])]
+
+
+def test_commands_are_for_the_same_instance(served, stand_in):
+    pid = stand_in()
+    report = run_report("probe-apiserver", "--pid", pid, "--socket", "/absent/kms.sock", "--config", "/etc/openbao-kms/east.yaml")
+    assert commands(report) == ["systemctl enable --now bao-kms-provider@east.socket bao-kms-provider@east.service"]
+    served.tenant.request("POST", f"{served.tenant.mount}/config/keys", {"disable_upsert": False})
+    served.wait_unhealthy()
+    command, = commands(probe(pid, served))
+    assert command.startswith("bao-kms-provider doctor ")
+    result = subprocess.run([find_binary(), *shlex.split(command)[1:]], capture_output=True, text=True)
+    assert result.returncode == 4 and "disable_upsert=true" in result.stdout, result.stdout + result.stderr
 
 
 def test_which_process(served, stand_in):

@@ -31,6 +31,17 @@ test_units (void)
     }
 }
 
+/* What a shell makes one word of. */
+static void
+test_config_option (void)
+{
+  g_autofree char *none = obk_registry_command_config_option (NULL);
+  g_autofree char *some = obk_registry_command_config_option ("/etc/openbao-kms/a b.yaml");
+
+  g_assert_cmpstr (none, ==, "");
+  g_assert_cmpstr (some, ==, " --config '/etc/openbao-kms/a b.yaml'");
+}
+
 /* As date(1) says them; what RFC 3339 has no form for becomes the nearest that it has. */
 static void
 test_times (void)
@@ -58,6 +69,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/cli/registry-command/units", test_units);
+  g_test_add_func ("/cli/registry-command/config-option", test_config_option);
   g_test_add_func ("/cli/registry-command/times", test_times);
   return g_test_run ();
 }

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/names.h"
+#include "cli/registry-command.h"
 #include "identity/key-id.h"
 #include "registry/document.h"
 #include "registry/state-directory.h"
@@ -18,7 +19,6 @@
 
 #define LEAST_FREE_BYTES (4 * 1024 * 1024) /* both files, twice */
 #define LEAST_FREE_FILES 4                 /* the lock, and a temporary one of each */
-#define RECOVER OBK_PROGRAM " recover-state"
 
 /* Whether the service can save. */
 static void
@@ -124,6 +124,15 @@ find_other_than_file (const char *state, const char *checkpoint)
   return NULL;
 }
 
+/* The plan for a new state. @option: for one that replaces what is there */
+static void
+advise_recovery (ObkDoctor *doctor, ObkCheckReport *report, const char *option)
+{
+  g_autofree char *config = obk_registry_command_config_option (doctor->options.config_path);
+
+  obk_check_command (report, OBK_PROGRAM " recover-state%s%s", option, config);
+}
+
 /* What to do about a state that can be read and may not be used. */
 static void
 advise_on_state (ObkDoctor *doctor, ObkCheckReport *report, const char *checkpoint)
@@ -159,7 +168,7 @@ advise_on_state (ObkDoctor *doctor, ObkCheckReport *report, const char *checkpoi
     {
       obk_check_remedy (report, _ ("restore both files from a backup or a healthy peer, or plan a new state; "
                                    "docs/rotation.md"));
-      obk_check_command (report, RECOVER);
+      advise_recovery (doctor, report, " --replace");
     }
 }
 
@@ -203,7 +212,7 @@ judge_absence (ObkDoctor *doctor, ObkCheckReport *report)
                       doctor->metadata->latest_version);
       obk_check_remedy (report, _ ("restore the state from a backup or a healthy peer, or plan a new one; "
                                    "docs/rotation.md"));
-      obk_check_command (report, RECOVER);
+      advise_recovery (doctor, report, "");
     }
   else
     obk_check_ok (report, _ ("there is none yet; the provider makes the first one when it starts"));

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "cli/ask.h"
 #include "cli/doctor/advice.h"
+#include "cli/registry-command.h"
 #include "identity/key-identity.h"
 #include "openbao/answer.h"
 #include "registry/profile.h"
@@ -19,18 +20,6 @@
 #define POLICY_COMMAND "bao-kms-provider policy openbao%s | bao policy write POLICY -"
 
 /* Capabilities */
-
-/* Returns: (transfer full): " --config PATH" when it is not the usual one */
-static char *
-config_option (const ObkDoctor *doctor)
-{
-  g_autofree char *quoted = NULL;
-
-  if (doctor->options.config_path == NULL)
-    return g_strdup ("");
-  quoted = obk_doctor_quote (doctor->options.config_path);
-  return g_strdup_printf (" --config %s", quoted);
-}
 
 typedef struct
 {
@@ -174,7 +163,7 @@ is_another_key (ObkCheckReport *report, const json_t *answer, const GPtrArray *p
 static void
 advise_on_policy (const ObkDoctor *doctor, ObkCheckReport *report)
 {
-  g_autofree char *option = config_option (doctor);
+  g_autofree char *option = obk_registry_command_config_option (doctor->options.config_path);
 
   obk_check_remedy (report, _ ("the role names its policies; write the one that is needed into the policy of the "
                                "provider, and take others from the role"));
