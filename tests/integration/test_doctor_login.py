@@ -184,6 +184,32 @@ def test_a_certificate_that_nobody_takes(card, make_provider, cert_tenant):
         cert_tenant.request("POST", f"auth/cert/certs/{ROLE}", {"allowed_common_names": ["node-1"]})
 
 
+@pytest.mark.parametrize("name, shown", [(ROLE, "token_ttl"), ("", ROLE)], ids=["named", "chosen"])
+def test_a_role_for_certificates(card, make_provider, cert_tenant, name, shown):
+    """Its commands are those of the certificates' method, whether it is named or chosen by the certificate."""
+    def write(**fields):
+        cert_tenant.request("POST", f"auth/cert/certs/{ROLE}", fields)
+
+    def commands(check):
+        report = report_with(card, make_provider, cert_tenant, **{"auth.cert.name": name})
+        assert report.results[check] != "ok", report.text
+        return report.commands(check)
+
+    try:
+        write(token_ttl="60s")
+        assert shown in as_administrator(cert_tenant.bao, commands("openbao.auth")[0])
+        write(token_num_uses=1)
+        assert shown in as_administrator(cert_tenant.bao, commands("openbao.auth")[0])
+        write(token_num_uses=0, token_ttl=cert_tenant.token_ttl, token_policies=[])
+        as_administrator(cert_tenant.bao, commands("transit.capabilities")[0])
+        write(allowed_common_names=["node-2"])
+        for command in commands("openbao.auth"):
+            assert ROLE in as_administrator(cert_tenant.bao, command)
+    finally:
+        write(allowed_common_names=["node-1"], token_policies=[cert_tenant.policy_name], token_ttl=cert_tenant.token_ttl,
+              token_num_uses=0)
+
+
 def test_a_listener_that_asks_for_no_certificate(card, make_provider, authority, directory):
     bao = OpenBao(directory / "openbao", authority, client_certificates=False)
     try:
@@ -278,7 +304,23 @@ def test_a_namespace_that_is_locked(openbao, make_provider, directory):
     os.chmod(provider.directory, 0o2750)
     openbao.request("POST", "sys/namespaces/api-lock/lock/team", {})
     report = Report(provider.config, "--before-start")
-    assert_first(report, "openbao.auth", "has been locked", "unlock the namespace", "namespace unlock")
+    assert_first(report, "openbao.auth", "has been locked", "unlock the namespace")
+    as_administrator(openbao, report.commands("openbao.auth")[0])
+    assert Report(provider.config, "--before-start").exit == 0
+
+
+def test_a_namespace_that_is_sealed(openbao, make_provider, directory):
+    made = openbao.request("POST", "sys/namespaces/vault", {"seal": 'seal "shamir" {\n shares = 1\n threshold = 1\n}'})
+    key, = made["data"]["key_shares"]
+    openbao.request("POST", "sys/namespaces/vault/unseal", {"key": key})
+    tenant = Tenant(openbao, directory / "tenant", scope=Scope(namespace="vault"))
+    provider = make_provider(tenant.set_up(policy_for(tenant)), directory / "node")
+    os.chmod(provider.directory, 0o2750)
+    openbao.request("POST", "sys/namespaces/vault/seal", {})
+    report = Report(provider.config, "--before-start")
+    assert_first(report, "openbao.auth", "namespace is sealed", "unseal the namespace")
+    as_administrator(openbao, f"{report.commands('openbao.auth')[0]} {key}")
+    assert Report(provider.config, "--before-start").exit == 0
 
 
 def test_an_openbao_that_was_never_initialized(make_provider, durable_tenant, durable_openbao):
@@ -303,11 +345,14 @@ def test_another_namespace(node):
 
 
 def test_a_sealed_openbao(make_provider, durable_tenant, durable_openbao):
-    provider = make_provider(durable_tenant)
+    provider = make_provider(durable_tenant, **{"openbao.namespace": "team"})
     os.chmod(provider.directory, 0o2750)
     durable_openbao.seal()
     report = Report(provider.config, "--before-start")
     assert_first(report, "openbao.auth", "is sealed", "bao operator unseal")
+    as_administrator(durable_openbao, f"{report.commands('openbao.auth')[0]} {durable_openbao.unseal_key}")
+    provider.configure(**{"openbao.namespace": ""})
+    assert Report(provider.config, "--before-start").exit == 0
 
 
 def test_a_lease_that_is_short(node):

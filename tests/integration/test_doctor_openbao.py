@@ -12,8 +12,9 @@ import pytest
 from rig.clock import ShiftedClock
 from rig.doctor import Report, as_administrator, assert_first, reconfigure
 from rig.pki import Authority, write_private
-from rig.provider import policy_for
+from rig.provider import policy_for, run_command
 from rig.tls_server import TlsServer
+from rig.transit import Scope, Tenant
 
 from cryptography.x509 import ExtendedKeyUsageOID
 
@@ -161,6 +162,7 @@ POLICIES = {
     "identities": (lambda text: text + 'path "identity/*" { capabilities = ["create", "update"] }', "identity/* (create,update)"),
     "raw": (lambda text: text + 'path "sys/raw/*" { capabilities = ["read", "sudo"] }', "sys/raw/* (sudo,read)"),
     "seal": (lambda text: text + 'path "sys/seal" { capabilities = ["update", "sudo"] }', "sys/seal (sudo,update)"),
+    "new-keys": (lambda text: text + 'path "+/keys/+" { capabilities = ["create", "update"] }', "<mount>/keys/* (create,update)"),
     "wide": (lambda text: 'path "*" { capabilities = ["create","read","update","delete","list","sudo"] }',
              "delete,sudo"),
 }
@@ -196,6 +198,23 @@ def test_a_policy_that_limits_parameters(node):
     assert node.tenant.policy_name in as_administrator(node.tenant.bao, read)
     as_administrator(node.tenant.bao, write.replace("POLICY", node.tenant.policy_name))
     assert Report(node.config).results["transit.probe"] == "ok"
+
+
+def test_a_quota_that_leaves_the_last_call_out(make_provider, openbao, directory):
+    """That is no word on the associated data. Quotas are OpenBao's own, also where the provider has a namespace."""
+    tenant = Tenant(openbao, directory / "tenant", scope=Scope(namespace="limited"))
+    tenant.create_namespace()
+    provider = make_provider(tenant.set_up(policy_for(tenant)), directory / "node")
+    os.chmod(provider.directory, 0o2750)
+    openbao.request("POST", "sys/quotas/rate-limit/one", {
+        "path": f"limited/{tenant.mount}/decrypt/{tenant.key}", "rate": 1, "interval": "1h"})
+    try:
+        result = run_command("doctor", "--config", provider.config, "--before-start")
+    finally:
+        assert "one" in as_administrator(openbao, "BAO_NAMESPACE= bao list sys/quotas/rate-limit")
+        openbao.request("DELETE", "sys/quotas/rate-limit/one")
+    assert result.returncode == 4 and "BAO_NAMESPACE= bao list sys/quotas/rate-limit" in result.stdout, result.stdout
+    assert Report(provider.config, "--before-start").results["transit.probe"] == "ok"
 
 
 def test_a_policy_without_renewal(node):

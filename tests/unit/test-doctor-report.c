@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/doctor/advice.h"
 #include "cli/doctor/report.h"
 
 #include <string.h>
@@ -87,13 +88,15 @@ test_hostile (void)
   g_autofree char *text = NULL;
 
   obk_check_fail (report, "\033[2Ja\nb\xff");
-  obk_check_command (report, "bao read <mount>/keys/<key>\nx | bao write");
+  obk_check_command (report, "bao read <mount>/keys/<key>\nx | bao write\n" OBK_ADVICE_IN_ROOT_NAMESPACE
+                             "bao namespace unlock <namespace>");
   text = obk_doctor_report_text ("a", report,
                                  &(ObkDoctorStyle){ .mount = "a b; rm", .key = "k", .namespace = "team/a b" });
   g_assert_cmpstr (text, ==,
                    "[fail] a                             ?[2Ja b\xef\xbf\xbd\n"
                    "       fix: BAO_NAMESPACE='team/a b' bao read 'a b; rm'/keys/k\n"
-                   "            x | BAO_NAMESPACE='team/a b' bao write\n");
+                   "            x | BAO_NAMESPACE='team/a b' bao write\n"
+                   "            BAO_NAMESPACE= bao namespace unlock 'team/a b'\n");
 }
 
 static void

@@ -134,9 +134,9 @@ const ObkAdvice obk_advice_on_tls[] = {
 /* Of answers. */
 const ObkAdvice obk_advice_on_outage[] = {
   { OBK_ANSWER_SAYS_NAMESPACE_SEALED, N_ ("unseal the namespace of openbao.namespace"),
-    "bao namespace unseal NAMESPACE" },
+    OBK_ADVICE_IN_ROOT_NAMESPACE "bao namespace unseal <namespace>" },
   { OBK_ANSWER_SAYS_NAMESPACE_LOCKED, N_ ("unlock the namespace of openbao.namespace, or the one above it"),
-    "bao namespace unlock NAMESPACE" },
+    OBK_ADVICE_IN_ROOT_NAMESPACE "bao namespace unlock <namespace>" },
   { OBK_ANSWER_SAYS_FOREIGN,
     N_ ("something else than OpenBao answers there: correct openbao.address, or what the proxy in between passes on"),
     NULL },

@@ -8,6 +8,9 @@
 
 G_BEGIN_DECLS
 
+/* Before a command for "bao" that OpenBao takes in no other namespace, or not in the one that is configured */
+#define OBK_ADVICE_IN_ROOT_NAMESPACE "BAO_NAMESPACE= "
+
 /* One row of a table. The first row whose phrase is in the text counts. */
 typedef struct
 {

@@ -130,6 +130,10 @@ char *obk_doctor_quote (const char *text);
 /* Returns: (transfer full) (element-type ObkDoctorAddress): all that are configured */
 GPtrArray *obk_doctor_addresses_new (const ObkConfig *config);
 
+/* Returns: (transfer full): shows the role of the login; where OpenBao chooses it by the certificate, which there are.
+ * @option: of "bao read", with a space behind it, or "" */
+char *obk_doctor_role_command (const ObkConfig *config, const char *option);
+
 /* Adds the remedy for an OpenBao that does not serve: sealed, slow, limited. */
 void obk_doctor_advise_on_outage (const ObkDoctor *doctor, ObkCheckReport *report, const GError *error);
 

@@ -9,6 +9,24 @@
 #include <glib/gi18n.h>
 
 #define HEALTH_NOT_INITIALIZED 501
+#define ROOT OBK_ADVICE_IN_ROOT_NAMESPACE
+
+char *
+obk_doctor_role_command (const ObkConfig *config, const char *option)
+{
+  if (config->auth.method == OBK_AUTH_JWT)
+    return g_strdup_printf ("bao read %s<auth>/role/<role>", option);
+  return config->auth.cert.name[0] != '\0' ? g_strdup_printf ("bao read %s<auth>/certs/<role>", option)
+                                           : g_strdup ("bao list <auth>/certs");
+}
+
+static void
+show_role (const ObkDoctor *doctor, ObkCheckReport *report)
+{
+  g_autofree char *command = obk_doctor_role_command (doctor->config, "");
+
+  obk_check_command (report, "%s", command);
+}
 
 /* One that was never initialized says of itself that it is sealed. */
 static gboolean
@@ -37,15 +55,15 @@ obk_doctor_advise_on_outage (const ObkDoctor *doctor, ObkCheckReport *report, co
           obk_check_remedy (report,
                             _ ("it was never initialized: if it is new, initialize it and set it up; if not, its "
                                "storage is gone or another one: bring that back"));
-          obk_check_command (report, "bao operator init -status");
+          obk_check_command (report, ROOT "bao operator init -status");
           break;
         }
       obk_check_remedy (report, _ ("unseal it: on each sealed node, as often as keys are needed"));
-      obk_check_command (report, "bao operator unseal");
+      obk_check_command (report, ROOT "bao operator unseal");
       break;
     case OBK_ERROR_RATE_LIMITED:
       obk_check_remedy (report, _ ("raise the rate-limit quota that applies to this client"));
-      obk_check_command (report, "bao list sys/quotas/rate-limit");
+      obk_check_command (report, ROOT "bao list sys/quotas/rate-limit");
       break;
     case OBK_ERROR_TIMEOUT:
       obk_check_remedy (report, _ ("see why OpenBao is slow, or raise openbao.timeout and auth.loginTimeout"));
@@ -73,13 +91,16 @@ advise_on_jwt_login (ObkCheckReport *report, const char *problem)
 }
 
 static void
-advise_on_cert_login (ObkCheckReport *report, const char *problem)
+advise_on_cert_login (const ObkDoctor *doctor, ObkCheckReport *report, const char *problem)
 {
   if (obk_advice_add (obk_advice_on_cert_login, problem, report))
     return;
   obk_check_remedy (report, _ ("no role of the mount at auth.cert.mountPath takes the certificate, or the one of "
                                "auth.cert.name does not: compare its certificate and allowed_ names with ours"));
-  obk_check_command (report, "bao list <auth>/certs\nbao read <auth>/certs/<role>");
+  if (doctor->config->auth.cert.name[0] != '\0')
+    obk_check_command (report, "bao list <auth>/certs\nbao read <auth>/certs/<role>");
+  else
+    obk_check_command (report, "bao list <auth>/certs");
 }
 
 static void
@@ -92,11 +113,11 @@ refuse_login (const ObkDoctor *doctor, ObkCheckReport *report, const GError *err
       if (doctor->config->auth.method == OBK_AUTH_JWT)
         advise_on_jwt_login (report, error->message);
       else
-        advise_on_cert_login (report, error->message);
+        advise_on_cert_login (doctor, report, error->message);
       break;
     case OBK_ERROR_KEY_MISSING: /* a 404 of a login is the namespace's */
       obk_check_remedy (report, _ ("correct openbao.namespace, or make that namespace"));
-      obk_check_command (report, "BAO_NAMESPACE= bao namespace list");
+      obk_check_command (report, ROOT "bao namespace list");
       break;
     case OBK_ERROR_CREDENTIAL_INVALID:
       obk_check_remedy (report, _ ("mend the credential; the check of it above says more"));
@@ -136,7 +157,7 @@ obk_doctor_auth (ObkDoctor *doctor, ObkCheckReport *report)
                       _ ("the role gives tokens that end after %d uses, and the provider uses one all the time"),
                       (int)MIN (uses, G_MAXINT));
       obk_check_remedy (report, _ ("set the role's token_num_uses to 0"));
-      obk_check_command (report, "bao read <auth>/role/<role>");
+      show_role (doctor, report);
       g_clear_pointer (&doctor->session, obk_session_free);
       return;
     }
@@ -149,5 +170,5 @@ obk_doctor_auth (ObkDoctor *doctor, ObkCheckReport *report)
     }
   obk_check_warn (report, _ ("logged in, but the token lasts %s, not longer than auth.loginBeforeTokenExpiry"), span);
   obk_check_remedy (report, _ ("raise the role's token_ttl, or lower auth.loginBeforeTokenExpiry"));
-  obk_check_command (report, "bao read <auth>/role/<role>");
+  show_role (doctor, report);
 }

@@ -157,6 +157,7 @@ complete_command (const char *line, const ObkDoctorStyle *style)
   fill_in (command, "<key>", style->key);
   fill_in (command, "<auth>", style->auth);
   fill_in (command, "<role>", style->role);
+  fill_in (command, "<namespace>", style->namespace);
   if (style->namespace != NULL)
     {
       g_autofree char *quoted = obk_doctor_quote (style->namespace);

@@ -17,8 +17,8 @@ typedef struct
   const char *mount;     /* (nullable): in commands, for "<mount>" … */
   const char *key;       /* … "<key>" … */
   const char *auth;      /* … "<auth>" … */
-  const char *role;      /* … and "<role>" */
-  const char *namespace; /* (nullable): "bao" is to be told of it */
+  const char *role;      /* … "<role>" … */
+  const char *namespace; /* … and "<namespace>"; else (nullable): "bao" is to be told of it */
 } ObkDoctorStyle;
 
 /* By the terminal, if standard output is one: NO_COLOR and TERM=dumb are honoured. */

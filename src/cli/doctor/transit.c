@@ -64,7 +64,8 @@ static const Permission permissions[] = {
   { .path = "<mount>/keys/<key>/import", .forbidden = "create,update" },
   { .path = "<mount>/keys/<key>/import_version", .forbidden = "create,update" },
   { .path = "<mount>/cache-config", .forbidden = "create,update" },
-  /* other clusters' keys */
+  /* other clusters' keys, and new ones */
+  { .path = "<mount>/keys/*", .forbidden = "create,update" },
   { .path = "<mount>/encrypt/*", .forbidden = "create,update" },
   { .path = "<mount>/decrypt/*", .forbidden = "create,update" },
   { .path = "sys/capabilities-self" },
@@ -164,10 +165,11 @@ static void
 advise_on_policy (const ObkDoctor *doctor, ObkCheckReport *report)
 {
   g_autofree char *option = obk_registry_command_config_option (doctor->options.config_path);
+  g_autofree char *role = obk_doctor_role_command (doctor->config, "-field=token_policies ");
 
   obk_check_remedy (report, _ ("the role names its policies; write the one that is needed into the policy of the "
                                "provider, and take others from the role"));
-  obk_check_command (report, "bao read -field=token_policies <auth>/role/<role>\n" POLICY_COMMAND, option);
+  obk_check_command (report, "%s\n" POLICY_COMMAND, role, option);
 }
 
 void
@@ -456,6 +458,8 @@ check_binding (ObkDoctor *doctor, ObkCheckReport *report, const char *ciphertext
                                  "cluster"));
       obk_check_remedy (report, _ ("use a release of OpenBao that the documentation names"));
     }
+  else if (obk_error_code (error) != OBK_ERROR_TRANSIT_AUTHENTICATION_TAG)
+    refuse_call (doctor, report, error);
   else
     obk_check_ok (report, _ ("32 bytes to version %u and back in %s; other associated data is refused"), version,
                   elapsed);
@@ -473,6 +477,8 @@ obk_doctor_transit_probe (ObkDoctor *doctor, ObkCheckReport *report)
   if (identity == NULL)
     {
       obk_check_fail (report, _ ("OpenBao gives no creation time of version %u"), doctor->metadata->latest_version);
+      obk_check_remedy (report,
+                        _ ("restore the key in OpenBao; docs/rotation.md says how to go on without the version"));
       return;
     }
   if (obk_ask_canary (doctor->session, obk_key_identity_version (identity),
