@@ -200,6 +200,8 @@ class Shipped(unittest.TestCase):
         self.assertEqual(set(linked), pages)
         index = (RUNBOOKS / 'README.md').read_text(encoding='utf-8')
         for link, rule in linked.items():
+            for named in re.findall(r'\S+\.md', rule['annotations']['description']):  # plain: annotations are no Markdown
+                self.assertTrue((ROOT / 'docs' / named.rstrip('.')).exists(), named)
             page = (ROOT / 'docs' / link).read_text(encoding='utf-8')
             self.assertEqual(page.splitlines()[0], f'# {rule["alert"]}')
             self.assertIn(f'| {rule["alert"]} | {rule["labels"]["severity"]} | [{pathlib.Path(link).name}]', index)
@@ -208,6 +210,13 @@ class Shipped(unittest.TestCase):
         for page in RUNBOOKS.glob('*.md'):
             for link in re.findall(r'\]\(([^)#]+)\)', page.read_text(encoding='utf-8')):
                 self.assertTrue((RUNBOOKS / link).exists(), f'{page}: {link}')
+
+    def test_pages_look_for_events_in_every_log_format(self):
+        """A field to match by has the journal's form alone, and what is logged by default is JSON."""
+        for page in RUNBOOKS.glob('*.md'):
+            for command in re.findall(r'`(journalctl [^`]*)`', page.read_text(encoding='utf-8')):
+                self.assertNotIn('EVENT=', command, page)
+                self.assertNotIn('-x', command.split(), page)
 
     def test_each_reason_has_its_advice(self):
         names = (ROOT / 'src' / 'base' / 'names.h').read_text(encoding='utf-8')
