@@ -432,6 +432,7 @@ obk_auth_share (ObkAuth *auth, const ObkAuth *from)
   obk_lease_clear (&auth->lease);
   auth->lease = from->lease;
   obk_secret_ref (auth->lease.token);
+  auth->lease.policies = g_strdupv (from->lease.policies);
   auth->has_logged_in = TRUE;
   auth->suspect = FALSE;
   schedule_refresh (auth);
@@ -520,6 +521,12 @@ gint64
 obk_auth_token_age_us (const ObkAuth *auth)
 {
   return auth->lease.token != NULL ? obk_clock_boot_us () - auth->lease.issued_us : G_MAXINT64;
+}
+
+const char *const *
+obk_auth_token_policies (const ObkAuth *auth)
+{
+  return (const char *const *)auth->lease.policies;
 }
 
 gint64

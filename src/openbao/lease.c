@@ -52,6 +52,22 @@ parse_token (const json_t *auth, GError **error)
   return NULL;
 }
 
+/* For doctor, which can do without. Returns: (transfer full) (nullable) */
+static GStrv
+parse_policies (const json_t *auth)
+{
+  g_autoptr (GStrvBuilder) policies = g_strv_builder_new ();
+  const json_t *one = NULL;
+  gsize i = 0;
+
+  json_array_foreach (json_object_get (auth, "token_policies"), i, one)
+    {
+      if (json_is_string (one))
+        g_strv_builder_add (policies, json_string_value (one));
+    }
+  return g_strv_builder_end (policies);
+}
+
 static gboolean
 unusable (GError **error, const GError *cause)
 {
@@ -73,6 +89,7 @@ obk_lease_login (const json_t *answer, gint64 asked_us, gint64 now_us, gint64 lo
   lease->token = parse_token (grant.auth, &cause);
   if (lease->token == NULL)
     return unusable (error, cause);
+  lease->policies = parse_policies (grant.auth);
   lease->uses = json_integer_value (json_object_get (grant.auth, "num_uses"));
   lease->issued_us = now_us;
   lease->expires_us = asked_us + grant.lease_us;
@@ -111,5 +128,6 @@ void
 obk_lease_clear (ObkLease *lease)
 {
   obk_secret_unref (lease->token);
+  g_strfreev (lease->policies);
   *lease = (ObkLease){ 0 };
 }

@@ -13,7 +13,8 @@ G_BEGIN_DECLS
 typedef struct
 {
   ObkSecret *token;
-  gint64 uses; /* how many calls it was given for; 0: any number */
+  GStrv policies; /* (nullable): that the role gives it, by its answer */
+  gint64 uses;    /* how many calls it was given for; 0: any number */
   gint64 issued_us;
   gint64 expires_us;
   gint64 window_us; /* it is to be refreshed this long before it expires */

@@ -47,12 +47,12 @@ enter_fips (GError **error)
   /* Deleting the internal module is how NSS toggles between its two forms. */
   if (!PK11_IsFIPS () && (internal == NULL || SECMOD_DeleteInternalModule (internal->commonName) != SECSuccess))
     {
-      obk_tls_error_set (error, PR_GetError (), "cannot enter FIPS mode");
+      obk_tls_error_set (error, PR_GetError (), OBK_NSS_SAYS_NO_FIPS);
       return FALSE;
     }
   if (!PK11_IsFIPS ())
     {
-      g_set_error_literal (error, OBK_ERROR, OBK_ERROR_TLS_FAILED, "cannot enter FIPS mode: NSS refuses it");
+      g_set_error_literal (error, OBK_ERROR, OBK_ERROR_TLS_FAILED, OBK_NSS_SAYS_NO_FIPS ": NSS refuses it");
       return FALSE;
     }
   return TRUE;

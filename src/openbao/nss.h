@@ -9,6 +9,9 @@
 
 G_BEGIN_DECLS
 
+/* A cause, by which doctor tells it apart. */
+#define OBK_NSS_SAYS_NO_FIPS "cannot enter FIPS mode"
+
 /**
  * obk_nss_start:
  * @fips: whether NSS must run in FIPS mode

@@ -110,6 +110,28 @@ test_wide_characters (void)
   g_assert_cmpstr (text, ==, "[ok]   a                             \xe9\x8d\xb5\xe9\x8d\xb5\n         b\n");
 }
 
+/* No failure is without a way out. */
+static void
+test_remedies (void)
+{
+  g_autoptr (ObkCheckReport) report = obk_check_report_new ();
+  const ObkCheckFinding *const *findings = NULL;
+
+  obk_check_fail (report, "shares");
+  obk_check_fail (report, "its own");
+  obk_check_command (report, "true");
+  obk_check_fail (report, "none");
+  obk_check_ok (report, "well");
+  obk_check_report_complete (report, "in general");
+  findings = (const ObkCheckFinding *const *)report->findings->pdata;
+  g_assert_null (findings[0]->remedy);
+  g_assert_null (findings[1]->remedy);
+  g_assert_cmpstr (findings[2]->remedy, ==, "in general");
+  g_assert_null (findings[3]->remedy);
+  for (gsize i = 0; i < obk_n_checks (); i++)
+    g_assert_true (obk_checks[i].remedy != NULL && *obk_checks[i].remedy != '\0');
+}
+
 static void
 test_transport (void)
 {
@@ -203,6 +225,7 @@ main (int argc, char **argv)
   g_test_add_func ("/doctor-report/colour", test_colour);
   g_test_add_func ("/doctor-report/hostile", test_hostile);
   g_test_add_func ("/doctor-report/wide-characters", test_wide_characters);
+  g_test_add_func ("/doctor-report/remedies", test_remedies);
   g_test_add_func ("/doctor-report/transport", test_transport);
   g_test_add_func ("/doctor-report/transport-of-anything", test_transport_of_anything);
   g_test_add_func ("/doctor-report/result", test_result);

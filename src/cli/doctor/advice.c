@@ -7,6 +7,7 @@
 #include "openbao/cert-login.h"
 #include "openbao/cert-signer.h"
 #include "openbao/jwt.h"
+#include "openbao/nss.h"
 #include "openbao/oauth2-answer.h"
 #include "openbao/pin.h"
 #include "openbao/tls-error.h"
@@ -16,7 +17,10 @@
 
 #include <string.h>
 
+#define NO_FIPS N_ ("set openbao.fipsMode to auto, or install an NSS that has a FIPS mode")
+
 const ObkAdvice obk_advice_on_certificate[] = {
+  { OBK_NSS_SAYS_NO_FIPS, NO_FIPS, NULL },
   { OBK_PKCS11_SAYS_NOT_LOADED, N_ ("correct auth.cert.pkcs11.modulePath, or install the module"),
     "p11-kit list-modules" },
   { OBK_PKCS11_SAYS_NONE_REGISTERED, N_ ("install the token's module, or name it in auth.cert.pkcs11.modulePath"),
@@ -120,6 +124,7 @@ const ObkAdvice obk_advice_on_cert_login[] = {
 };
 
 const ObkAdvice obk_advice_on_tls[] = {
+  { OBK_NSS_SAYS_NO_FIPS, NO_FIPS, NULL },
   { OBK_TLS_SAYS_NO_TLS, N_ ("correct the port, or give the listener of OpenBao a certificate (tls_disable off)"),
     NULL },
   { OBK_TLS_SAYS_CLIENT,

@@ -27,7 +27,10 @@ prepare (ObkDoctor *doctor, ObkCheckReport *report)
   if (doctor->signer == NULL && obk_nss_start (obk_session_wants_fips (config), &error))
     doctor->signer = obk_cert_signer_new (&options, &error);
   if (doctor->signer == NULL)
-    obk_check_fail (report, "%s", error->message);
+    {
+      obk_check_fail (report, "%s", error->message);
+      obk_advice_add (obk_advice_on_certificate, error->message, report);
+    }
   return doctor->signer != NULL;
 }
 

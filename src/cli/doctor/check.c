@@ -152,6 +152,21 @@ obk_check_command (ObkCheckReport *report, const char *format, ...)
   va_end (arguments);
 }
 
+void
+obk_check_report_complete (ObkCheckReport *report, const char *remedy)
+{
+  for (guint i = report->findings->len; i > 0; i--)
+    {
+      ObkCheckFinding *finding = g_ptr_array_index (report->findings, i - 1);
+
+      if (finding->result != OBK_CHECK_FAIL)
+        continue;
+      if (finding->remedy != NULL || finding->command != NULL)
+        return;
+      finding->remedy = g_strdup (remedy);
+    }
+}
+
 ObkCheckResult
 obk_check_report_result (const ObkCheckReport *report)
 {
@@ -258,5 +273,6 @@ obk_check_run (gsize index, const GPtrArray *reports, struct _ObkDoctor *doctor)
       return report;
     }
   check->run (doctor, report);
+  obk_check_report_complete (report, _ (check->remedy));
   return report;
 }

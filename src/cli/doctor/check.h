@@ -51,6 +51,10 @@ void obk_check_pass_over (ObkCheckReport *report, const char *format, ...) G_GNU
 void obk_check_remedy (ObkCheckReport *report, const char *format, ...) G_GNUC_PRINTF (2, 3);
 void obk_check_command (ObkCheckReport *report, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
+/* A failure says what to do: one without a remedy or command, when no later failure has one for it too, gets @remedy.
+ */
+void obk_check_report_complete (ObkCheckReport *report, const char *remedy);
+
 /* Returns: the worst of its findings */
 ObkCheckResult obk_check_report_result (const ObkCheckReport *report);
 

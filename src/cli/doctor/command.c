@@ -148,6 +148,7 @@ be_service (const ObkDoctorOptions *options, int fd)
     }
   refusal = obk_check_report_new ();
   obk_check_fail (refusal, "%s", error->message);
+  obk_check_remedy (refusal, _ ("run doctor with CAP_SETUID and CAP_SETGID, or as the service's user"));
   return obk_check_report_send (refusal, fd) ? OBK_EXIT_OK : OBK_EXIT_FAILED;
 }
 

@@ -16,6 +16,7 @@ void
 obk_doctor_clear (ObkDoctor *doctor)
 {
   g_clear_pointer (&doctor->session, obk_session_free);
+  g_clear_pointer (&doctor->policies, g_strfreev);
   g_clear_pointer (&doctor->signer, obk_cert_signer_free);
   g_clear_pointer (&doctor->addresses, g_ptr_array_unref);
   g_clear_pointer (&doctor->poller, obk_poller_free);

@@ -51,6 +51,7 @@ struct _ObkDoctor
   ObkPoller *poller;
   ObkCertSigner *signer;    /* (nullable): while its checks run */
   ObkSession *session;      /* from openbao.auth on, when that has passed */
+  GStrv policies;           /* that the role gives, without OpenBao's own "default"; likewise */
   ObkKeyMetadata *metadata; /* (nullable): from transit.metadata on */
   gboolean state_read;      /* see obk_doctor_state() */
   ObkState *state;          /* (nullable) */

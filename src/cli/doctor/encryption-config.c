@@ -373,24 +373,58 @@ has_capitals (const char *name)
   return *name != '\0';
 }
 
+/* Names that API servers refuse by themselves. Returns: whether it is one, which was said */
+static gboolean
+is_refused (Reader *reader, const ObkYaml *node)
+{
+  static const char *const internal[]
+      = { "apiserveripinfo", "serviceipallocations", "servicenodeportallocations", NULL };
+  const char *name = node->text;
+  const char *dot = strchr (name, '.');
+  const char *group = dot != NULL ? dot + 1 : "";
+
+  if (strcmp (name, "*") == 0)
+    {
+      fault (reader, node, _ ("\"*\" is no resource"));
+      obk_check_remedy (reader->report, _ ("write '*.' for the core group, '*.*' for everything"));
+    }
+  else if (has_capitals (name))
+    fault (reader, node, _ ("\"%s\" has capital letters, which no resource has"), name);
+  else if (g_strv_contains (internal, name))
+    fault (reader, node, _ ("\"%s\" is the API server's own and cannot be encrypted"), name);
+  else if (strcmp (group, "extensions") == 0)
+    {
+      fault (reader, node, _ ("\"%s\": the group extensions is no more"), name);
+      obk_check_remedy (reader->report, _ ("name the group that the resource is in now: apps, networking.k8s.io"));
+    }
+  else if (strcmp (group, "*") == 0 && strcmp (name, "*.*") != 0)
+    {
+      fault (reader, node, _ ("\"%s\": a resource of all groups cannot be named"), name);
+      obk_check_remedy (reader->report, _ ("name its group, or write '*.*' for everything"));
+    }
+  else if (strcmp (group, "events.k8s.io") == 0)
+    {
+      fault (reader, node, _ ("\"%s\" is stored as events of the core group"), name);
+      obk_check_remedy (reader->report, _ ("write events"));
+    }
+  else
+    return FALSE;
+  return TRUE;
+}
+
 static void
 check_resources (Reader *reader, const ObkEncryptionEntry *entry)
 {
-  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   GPtrArray *names = entry->resources->children;
 
   for (guint i = 0; i < names->len; i++)
     {
       const ObkYaml *name = g_ptr_array_index (names, i);
 
-      if (strcmp (name->text, "*") == 0)
-        {
-          fault (reader, name, _ ("\"*\" is no resource"));
-          obk_check_remedy (reader->report, _ ("write '*.' for the core group, '*.*' for everything"));
-        }
-      else if (has_capitals (name->text))
-        fault (reader, name, _ ("\"%s\" has capital letters, which no resource has"), name->text);
-      else if (!g_hash_table_add (seen, name->text))
+      if (is_refused (reader, name))
+        continue;
+      if (!g_hash_table_add (seen, g_strndup (name->text, obk_encryption_resource_length (name->text))))
         fault (reader, name, _ ("\"%s\" is listed twice"), name->text);
       else if (is_masked (entry, name->text))
         {

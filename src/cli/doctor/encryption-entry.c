@@ -23,12 +23,25 @@ obk_encryption_timeout_s (const ObkEncryptionQuestion *question)
   return (int)((question->openbao_timeout_us + TIMEOUT_SLACK_US + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC);
 }
 
+gsize
+obk_encryption_resource_length (const char *name)
+{
+  gsize length = strcspn (name, ".");
+
+  return name[length] == '.' && name[length + 1] == '\0' && strcmp (name, "*.") != 0 ? length : strlen (name);
+}
+
 gboolean
 obk_encryption_entry_lists (const ObkEncryptionEntry *entry, const char *resource)
 {
   for (guint i = 0; i < entry->resources->children->len; i++)
-    if (strcmp (((const ObkYaml *)g_ptr_array_index (entry->resources->children, i))->text, resource) == 0)
-      return TRUE;
+    {
+      const char *name = ((const ObkYaml *)g_ptr_array_index (entry->resources->children, i))->text;
+
+      if (strncmp (name, resource, obk_encryption_resource_length (name)) == 0
+          && strlen (resource) == obk_encryption_resource_length (name))
+        return TRUE;
+    }
   return FALSE;
 }
 

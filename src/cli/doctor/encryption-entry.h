@@ -31,6 +31,9 @@ typedef struct
   guint line;
 } ObkEncryptionEntry;
 
+/* Returns: how much of @name counts: "secrets." is secrets of the core group, as "secrets" is */
+gsize obk_encryption_resource_length (const char *name);
+
 gboolean obk_encryption_entry_lists (const ObkEncryptionEntry *entry, const char *resource);
 
 /**

@@ -91,7 +91,10 @@ obk_doctor_config_validate (ObkDoctor *doctor, ObkCheckReport *report)
         obk_check_remedy (report, _ ("correct the file; docs/configuration.md has every field"));
     }
   if (problems->len == 0)
-    obk_check_fail (report, _ ("%s has changed while it was looked at"), path);
+    {
+      obk_check_fail (report, _ ("%s has changed while it was looked at"), path);
+      obk_check_remedy (report, _ ("run doctor again"));
+    }
 }
 
 /* The socket */

@@ -8,6 +8,8 @@
 
 #include <glib/gi18n.h>
 
+#include <string.h>
+
 #define HEALTH_NOT_INITIALIZED 501
 #define ROOT OBK_ADVICE_IN_ROOT_NAMESPACE
 
@@ -128,6 +130,18 @@ refuse_login (const ObkDoctor *doctor, ObkCheckReport *report, const GError *err
     }
 }
 
+static void
+note_policies (ObkDoctor *doctor)
+{
+  const char *const *given = obk_auth_token_policies (obk_session_auth (doctor->session));
+  g_autoptr (GStrvBuilder) policies = g_strv_builder_new ();
+
+  for (gsize i = 0; given != NULL && given[i] != NULL; i++)
+    if (strcmp (given[i], "default") != 0)
+      g_strv_builder_add (policies, given[i]);
+  doctor->policies = g_strv_builder_end (policies);
+}
+
 void
 obk_doctor_auth (ObkDoctor *doctor, ObkCheckReport *report)
 {
@@ -142,6 +156,7 @@ obk_doctor_auth (ObkDoctor *doctor, ObkCheckReport *report)
   if (doctor->session == NULL)
     {
       obk_check_fail (report, "%s", error->message);
+      obk_check_remedy (report, _ ("see whether this machine is out of memory or file descriptors (dmesg, ulimit -n)"));
       return;
     }
   if (!obk_ask_login (doctor->session, config->auth.login_timeout_us, &error))
@@ -150,6 +165,7 @@ obk_doctor_auth (ObkDoctor *doctor, ObkCheckReport *report)
       g_clear_pointer (&doctor->session, obk_session_free);
       return;
     }
+  note_policies (doctor);
   uses = obk_auth_token_uses (obk_session_auth (doctor->session));
   if (uses > 0)
     {

@@ -273,6 +273,8 @@ advise_on_connection (ObkCheckReport *report, const ObkDoctorAddress *address, c
                       _ ("nothing comes back: open TCP port %u to that machine in the firewalls between, or "
                          "mend the route to it"),
                       obk_endpoint_port (address->endpoint));
+  else
+    obk_check_remedy (report, _ ("see the finding of openbao.dns on it"));
 }
 
 void
@@ -324,7 +326,7 @@ read_bundle (ObkDoctor *doctor, ObkCheckReport *report)
   if (!obk_nss_start (obk_session_wants_fips (config), &error))
     {
       obk_check_fail (report, "%s", error->message);
-      obk_check_remedy (report, _ ("set openbao.fipsMode to auto, or install an NSS that has a FIPS mode"));
+      obk_advice_add (obk_advice_on_tls, error->message, report);
       return NULL;
     }
   if (pem != NULL)
@@ -548,6 +550,8 @@ obk_doctor_tls (ObkDoctor *doctor, ObkCheckReport *report)
       add_failure (report, authority, result->error->message, n_passed > 0);
       if (result->handshake.chain != NULL)
         advise_on_tls (doctor, report, &result->handshake, result->error);
+      else
+        advise_on_connection (report, address_at (doctor, i), result->error);
     }
   if (n_passed > 0)
     check_authority_end (doctor, report, bundle);

@@ -166,6 +166,7 @@ explain_end (ObkCheckPeer *peer)
     obk_check_fail (report, _ ("the process that checks was ended by signal %d"), WTERMSIG (status));
   else
     obk_check_fail (report, _ ("the process that checks has ended before its time"));
+  obk_check_remedy (report, _ ("run doctor again; if it ends like that again, the journal or coredumpctl says why"));
   return report;
 }
 

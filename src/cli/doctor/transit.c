@@ -17,7 +17,7 @@
 
 #include <string.h>
 
-#define POLICY_COMMAND "bao-kms-provider policy openbao%s | bao policy write POLICY -"
+#define NEW_POLICY "bao-kms-provider-<key>"
 
 /* Capabilities */
 
@@ -161,15 +161,39 @@ is_another_key (ObkCheckReport *report, const json_t *answer, const GPtrArray *p
   return TRUE;
 }
 
+/* A role that gives none. */
+static void
+advise_on_new_policy (const ObkDoctor *doctor, ObkCheckReport *report, const char *write)
+{
+  const ObkConfig *config = doctor->config;
+
+  obk_check_remedy (report, _ ("the role gives the token no policy: write the one that is needed, and name it there"));
+  if (config->auth.method == OBK_AUTH_JWT)
+    obk_check_command (report, "%s\nbao write <auth>/role/<role> role_type=jwt token_policies=" NEW_POLICY, write);
+  else if (config->auth.cert.name[0] != '\0')
+    obk_check_command (report, "%s\nbao write <auth>/certs/<role> token_policies=" NEW_POLICY, write);
+  else
+    obk_check_command (report, "%s\nbao list <auth>/certs", write);
+}
+
 static void
 advise_on_policy (const ObkDoctor *doctor, ObkCheckReport *report)
 {
+  guint n = g_strv_length (doctor->policies);
   g_autofree char *option = obk_registry_command_config_option (doctor->options.config_path);
+  g_autofree char *policy = n == 1 ? obk_doctor_quote (doctor->policies[0]) : g_strdup (n == 0 ? NEW_POLICY : "POLICY");
+  g_autofree char *write
+      = g_strdup_printf ("bao-kms-provider policy openbao%s | bao policy write %s -", option, policy);
   g_autofree char *role = obk_doctor_role_command (doctor->config, "-field=token_policies ");
 
+  if (n == 0)
+    {
+      advise_on_new_policy (doctor, report, write);
+      return;
+    }
   obk_check_remedy (report, _ ("the role names its policies; write the one that is needed into the policy of the "
                                "provider, and take others from the role"));
-  obk_check_command (report, "%s\n" POLICY_COMMAND, role, option);
+  obk_check_command (report, "%s\n%s", role, write);
 }
 
 void
