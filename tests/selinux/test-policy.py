@@ -7,6 +7,7 @@ be there.
 """
 
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,7 @@ ALLOWED = [
     ("openbao_kms_token_t", "file", "read write map", ("openbao_kms_use_pkcs11",)),
     ("openbao_kms_token_t", "lnk_file", "read", ("openbao_kms_use_pkcs11",)),
     ("sssd_t", "unix_stream_socket", "connectto", ()),
+    ("sssd_public_t", "file", "open read map", ()),
     ("etc_t", "dir", "watch", ()),
     ("usr_t", "dir", "watch", ()),
     ("pcscd_t", "unix_stream_socket", "connectto", ("openbao_kms_use_pkcs11",)),
@@ -203,7 +205,16 @@ def make_faults(directory):
     return package
 
 
-def results(policy):
+def shared_paths(module, directory):
+    """The expressions for what is not the provider's own."""
+    contexts = directory / "module.fc"
+    subprocess.run(["semodule_unpackage", module, directory / "module.mod", contexts], check=True)
+    for line in contexts.read_text().splitlines():
+        if line.startswith("/") and "bao-kms" not in line:
+            yield line.split()[0]
+
+
+def results(policy, paths):
     """(what, whether it holds, what was found instead)"""
     for target, tclass, permissions, booleans in ALLOWED:
         what = f"{target}:{tclass} {permissions}" + "".join(f" with {boolean}" for boolean in booleans)
@@ -213,12 +224,20 @@ def results(policy):
             yield f"not without: {what}", not policy.permits(DOMAIN, target, tclass, permissions), "it is"
     for what, found, fault in policy.surplus():
         yield f"nothing but the fault is found: {what}", found == fault, f"{sorted(found)} and not {sorted(fault)}"
+    # Two modules with the same words and two types cannot be loaded together, and these are how all others spell it.
+    for path in paths:
+        yield f"spelled as nowhere else: {path}", not path.endswith("(/.*)?"), "it is not"
+        stem = path.split("(")[0]
+        yield (f"the folder and all below: {path}",
+               [bool(re.fullmatch(path, stem + end)) for end in ("", "/", "/a/b", "a")] == [True, True, True, False],
+               "it is not")
 
 
 def main(module):
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
-        lines = list(results(link(directory, "policy", [*system_modules(directory), module, make_faults(directory)])))
+        policy = link(directory, "policy", [*system_modules(directory), module, make_faults(directory)])
+        lines = list(results(policy, shared_paths(module, directory)))
     print(f"1..{len(lines)}")
     for number, (what, holds, found) in enumerate(lines, 1):
         print(f"ok {number} - {what}" if holds else f"not ok {number} - {what}: {found}")
