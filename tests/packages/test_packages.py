@@ -51,11 +51,15 @@ def test_installs_without_starting(machine):
     assert f"commit      deb-{version}\n" in machine.run("bao-kms-provider version")
 
 
-def test_is_skipped_until_it_is_configured(machine):
-    machine.run(f"systemctl enable --now {SOCKET} {SERVICE}")
-    for unit in (SERVICE, SOCKET):
-        assert machine.show(unit, "ActiveState") == "inactive"
-        assert machine.show(unit, "ConditionResult") == "no"
+@pytest.mark.parametrize("units", [SERVICE, f"{SOCKET} {SERVICE}"])
+def test_comes_up_once_it_is_configured(machine, tenant, units):
+    """Enabled too early: neither is the start given up, nor is it tried without a pause."""
+    machine.run(f"systemctl enable --now {units}", check=False)
+    wait_until(lambda: int(machine.show(SERVICE, "NRestarts")) > 1, 30, "it is started again")
+    assert machine.run("systemctl --failed --plain --no-legend") == ""
+    machine.configure(tenant)
+    machine.wait_healthy(timeout=60)
+    assert int(machine.show(SERVICE, "NRestarts")) < 10
 
 
 @pytest.mark.parametrize("unit", [SERVICE, "bao-kms-provider@second.service"])
@@ -87,7 +91,7 @@ def test_deb_and_rpm_have_the_same_files():
          for deb in debs if "-dbgsym_" not in deb.name
          for line in run(["dpkg-deb", "--contents", deb]).splitlines() if not line.startswith("d")],
         [line.split(" ", 1)[1]
-         for rpm in rpms if not rpm.name.endswith(".src.rpm")
+         for rpm in rpms
          for line in run(["rpm", "--query", "--queryformat", "[%{FILEMODES:perms} %{FILENAMES}\n]", "--package",
                           rpm]).splitlines() if not line.startswith("d")])
     deb, rpm = ({re.sub(r"^/usr/lib/systemd|\.(gz|bz2)$", lambda found: "/lib/systemd" if found[0][0] == "/" else "", name)
@@ -273,21 +277,27 @@ def test_watchdog(serving):
     assert time.monotonic() - started < 20
 
 
-def test_a_failed_start_is_retried_for_ever(serving):
-    serving.drop_in(SERVICE, "[Service]\nRestartSec=50ms\nRestartSteps=0\n")
-    config = serving.path("/etc/openbao-kms/config.yaml")
-    good = config.read_text()
-    config.write_text("configVersion: nonsense\n")
-    serving.run(f"systemctl kill --signal=KILL {SERVICE}")
-    wait_until(lambda: int(serving.show(SERVICE, "NRestarts")) > 40, 60, "it is started again and again")
-    assert serving.show(SOCKET, "ActiveState") == "active"
+@pytest.mark.parametrize("units, break_config", [
+    (f"{SOCKET} {SERVICE}", "echo configVersion: nonsense >config.yaml"),
+    (f"{SOCKET} {SERVICE}", "rm config.yaml"),
+    (SERVICE, "rm config.yaml")])
+def test_a_failed_start_is_retried_for_ever(machine, tenant, units, break_config):
+    machine.configure(tenant)
+    machine.run(f"systemctl enable --now {units}")
+    machine.wait_healthy()
+    machine.drop_in(SERVICE, "[Service]\nRestartSec=50ms\nRestartSteps=0\n")
+    machine.run(f"cd /etc/openbao-kms && cp -p config.yaml good.yaml && {break_config}")
+    machine.run(f"systemctl kill --signal=KILL {SERVICE}")
+    wait_until(lambda: int(machine.show(SERVICE, "NRestarts")) > 40, 60, "it is started again and again")
+    sockets = machine.show(SOCKET, "ActiveState")
+    assert sockets == ("active" if SOCKET in units else "inactive")
     # a call that is made meanwhile waits for the configuration to be mended
     answers = []
-    waiting = threading.Thread(target=lambda: answers.append(serving.wait_healthy(timeout=40)))
+    waiting = threading.Thread(target=lambda: answers.append(machine.wait_healthy(timeout=40)))
     waiting.start()
     time.sleep(1)
-    assert serving.show(SOCKET, "ActiveState") == "active"
-    config.write_text(good)
+    assert machine.show(SOCKET, "ActiveState") == sockets
+    machine.run("cd /etc/openbao-kms && mv good.yaml config.yaml")
     waiting.join()
     assert answers == [True]
 
@@ -389,10 +399,19 @@ def test_removal_of_the_rpm_ends_instances(serving, tenant):
     serving.write("/root/preun", script)
     serving.run("sh /root/preun 1")  # an upgrade
     serving.wait_healthy("/run/openbao-kms/second/kms.sock")
-    serving.run("sh /root/preun 0")
+    assert "rmdir" not in serving.run("sh /root/preun 0")
     for name in (f"{unit}.service", f"{unit}.socket", SERVICE, SOCKET):
         assert serving.show(name, "ActiveState") == "inactive"
     assert serving.run(WHAT_INSTANCES_LEAVE, check=False) == ""
+    assert "rmdir" not in serving.run("sh /root/preun 0")  # without one
+
+
+def test_purge_of_a_file_system(machine):
+    """It is emptied, and nothing else fails for it."""
+    machine.run("mount -t tmpfs state /var/lib/openbao-kms && touch /var/lib/openbao-kms/identity.jwt")
+    machine.run("echo bao-kms-provider bao-kms-provider/purge-data boolean true | debconf-set-selections")
+    machine.run("dpkg --purge bao-kms-provider")
+    assert machine.run("ls -A /var/lib/openbao-kms; ls -d /etc/openbao-kms 2>/dev/null", check=False) == ""
 
 
 def test_removal_of_the_policy(serving):
@@ -416,6 +435,23 @@ def test_removal_of_the_policy(serving):
         assert serving.main_pid() != before
         before = serving.main_pid()
     assert relabelled[0] == relabelled[1]
+
+
+def test_policy_of_the_rpm_beside_a_running_provider(serving):
+    """Its scripts, with tools of SELinux that only say that they were called."""
+    for tool in ("semodule", "selinuxenabled"):
+        serving.write(f"/usr/sbin/{tool}", '#!/bin/sh\necho "$(systemctl is-active '
+                      f'{SERVICE} {SOCKET} | paste -sd,) {tool}" >>/root/called\n', mode="0755")
+    policy, = pathlib.Path(os.environ["OBK_RPM"]).parent.glob("bao-kms-provider-selinux-*.rpm")
+    for name in ("POSTIN", "POSTTRANS"):
+        serving.write(f"/root/{name}", run(["rpm", "--query", "--queryformat", f"%{{{name}}}", "--package", policy]))
+    for installed, meanwhile in ((1, "inactive,inactive"), (2, "active,active")):
+        serving.run(f"rm -f /root/called; sh /root/POSTIN {installed}")
+        assert f"{meanwhile} semodule" in serving.run("cat /root/called").splitlines()
+        serving.run(f"sh /root/POSTTRANS {installed}")
+        serving.wait_healthy()
+        assert serving.show(SOCKET, "ActiveState") == serving.show(SERVICE, "ActiveState") == "active"
+    assert serving.run("ls /run/bao-kms-provider-selinux* 2>/dev/null", check=False) == ""
 
 
 def test_autopkgtest(machine, openbao):
