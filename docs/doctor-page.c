@@ -23,7 +23,7 @@ static const char introduction[]
       "Run it as root. It then works as the service's user would (a process of its own takes that user's ids): the "
       "user "
       "of\n"
-      "the systemd unit, else `openbao-kms`, else the owner of the state's directory, as with a static pod; `--user` "
+      "the systemd unit, else the owner of the state's directory, as with a static pod, else `openbao-kms`; `--user` "
       "names\n"
       "another one. Run by somebody else it skips what that user may not see, and says so.\n"
       "\n"
