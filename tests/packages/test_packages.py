@@ -69,6 +69,21 @@ def test_sandbox(machine, unit):
     assert "bao-kms-provider" not in said
 
 
+def test_the_profile_enforces_for_who_wants_it(machine):
+    """By the loss of a link that comes once: no file of the package is changed, about which an upgrade would ask."""
+    profile, link = "/etc/apparmor.d/bao-kms-provider", "/etc/apparmor.d/force-complain/bao-kms-provider"
+    mode = f"apparmor_parser --skip-kernel-load --skip-cache {profile} 2>&1"
+    assert "forcing complain mode" in machine.run(mode)
+    machine.run(f"rm {link}")
+    for command in (lambda: machine.install(os.environ["OBK_DEB_UPGRADE"]),
+                    lambda: machine.run("dpkg --remove bao-kms-provider") + machine.install(os.environ["OBK_DEB"])):
+        command()
+        assert "complain" not in machine.run(mode)
+    machine.run("dpkg --purge bao-kms-provider")
+    machine.install(os.environ["OBK_DEB"])
+    machine.run(f"test -L {link} && dpkg --purge bao-kms-provider && test ! -L {link}")
+
+
 def test_catalogue_names_what_is_in_the_package():
     catalogue = pathlib.Path(__file__).resolve().parents[2] / "data" / "bao-kms-provider.catalog"
     named = set(re.findall(r"^Documentation: file://(\S+)$", catalogue.read_text(), re.MULTILINE))

@@ -19,5 +19,6 @@ LINES
 
 has_type() { :; }
 denials() { dmesg | tail -n +"$((seen + 1))" | grep -E 'apparmor="(DENIED|ALLOWED)".*profile="bao-kms-provider'; }
-enforce() { sed -i 's/ flags=(complain)//' $profile && apparmor_parser -r $profile; }
+# As docs/deployment.md has it.
+enforce() { rm /etc/apparmor.d/force-complain/bao-kms-provider && apparmor_parser -r $profile; }
 loaded_as() { grep "^bao-kms-provider ($1)" /sys/kernel/security/apparmor/profiles; }
