@@ -189,8 +189,8 @@ const ObkCheck obk_checks[] = {
     .run = obk_doctor_selinux,
     .meaning
     = N_ ("Where SELinux is on: our module is loaded, the provider runs in openbao_kms_t, and the files have the "
-          "labels that the policy gives them."),
-    .remedy = N_ ("Install bao-kms-provider-selinux; restorecon -v FILE.") },
+          "labels that the policy gives them. With auth.method cert, the boolean openbao_kms_use_pkcs11 is on."),
+    .remedy = N_ ("Install bao-kms-provider-selinux; restorecon -v FILE; setsebool -P.") },
 };
 
 gsize

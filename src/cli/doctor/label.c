@@ -142,8 +142,24 @@ has_module (void)
   return security_check_context (OUR_CONTEXT_MLS) == 0 || security_check_context (OUR_CONTEXT) == 0;
 }
 
+/* A warning, since a module need not use what the boolean allows. */
+static void
+judge_boolean (const char *boolean, ObkCheckReport *report)
+{
+  if (security_get_boolean_active (boolean) != 0)
+    return;
+  obk_check_warn (
+      report,
+      _ ("the boolean %s is off, and the login is with a PKCS#11 token: the provider is refused smart cards "
+         "by pcscd, TPMs and token stores, which others and this check may reach"),
+      boolean);
+  obk_check_remedy (report,
+                    _ ("switch it on, unless the module needs none of these; a token store needs its label too"));
+  obk_check_command (report, "setsebool -P %s on", boolean);
+}
+
 void
-obk_label_judge (const char *const *paths, pid_t pid, const char *service, ObkCheckReport *report)
+obk_label_judge (const char *const *paths, pid_t pid, const char *service, const char *boolean, ObkCheckReport *report)
 {
   const char *mode = NULL;
   g_autofree char *domain = NULL;
@@ -161,6 +177,8 @@ obk_label_judge (const char *const *paths, pid_t pid, const char *service, ObkCh
       return;
     }
   judge_files (paths, report);
+  if (boolean != NULL)
+    judge_boolean (boolean, report);
   domain = pid != 0 ? obk_label_of_process (pid) : NULL;
   if (domain != NULL && !has_type (domain, OBK_SELINUX_DOMAIN))
     {

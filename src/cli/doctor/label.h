@@ -11,6 +11,7 @@
 G_BEGIN_DECLS
 
 #define OBK_SELINUX_DOMAIN "openbao_kms_t"
+#define OBK_SELINUX_TOKENS "openbao_kms_use_pkcs11"
 #define OBK_SELINUX_PACKAGE "bao-kms-provider-selinux"
 
 /**
@@ -18,10 +19,12 @@ G_BEGIN_DECLS
  * @paths: %NULL-ended; those that exist must be labelled as the policy's file contexts say
  * @pid: of the provider, which must run in our domain; 0 when that is not known
  * @service: the unit of it
+ * @boolean: (nullable): one of the policy without which a token is out of reach; %NULL when none is used
  *
  * Adds the findings; passes over where SELinux is off.
  */
-void obk_label_judge (const char *const *paths, pid_t pid, const char *service, ObkCheckReport *report);
+void obk_label_judge (const char *const *paths, pid_t pid, const char *service, const char *boolean,
+                      ObkCheckReport *report);
 
 /* One question to the loaded policy. A plain value, everything borrowed. */
 typedef struct

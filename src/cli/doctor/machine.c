@@ -86,5 +86,6 @@ obk_doctor_selinux (ObkDoctor *doctor, ObkCheckReport *report)
   add_path (paths, socket);
   add_path (paths, config->server.socket_path);
   g_ptr_array_add (paths, NULL);
-  obk_label_judge ((const char *const *)paths->pdata, main_process (service), service, report);
+  obk_label_judge ((const char *const *)paths->pdata, main_process (service), service,
+                   config->auth.method == OBK_AUTH_CERT ? OBK_SELINUX_TOKENS : NULL, report);
 }

@@ -4,6 +4,7 @@
 
 #include "base/names.h"
 #include "cli/doctor/exchange.h"
+#include "cli/doctor/label.h"
 #include "observe/web-listen.h"
 
 #include <glib/gi18n.h>
@@ -230,6 +231,10 @@ check_status (ObkDoctor *doctor, ObkCheckReport *report, const ObkKmsStatus *sta
       obk_check_remedy (report, _ ("if nothing above has failed it is well again within a minute; its log says why it "
                                    "is not"));
       obk_check_command (report, "journalctl -u %s -n 20", service);
+      /* A port without its type, for one: what is refused to its domain works for us, so that no other check fails. */
+      if (obk_label_enabled ())
+        obk_check_command (report, "ausearch -m avc -ts recent | grep openbao_kms ||"
+                                   " journalctl -b _TRANSPORT=audit --grep openbao_kms -n 5");
       return FALSE;
     }
   check_state_on_disk (doctor, report);

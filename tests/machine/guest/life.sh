@@ -189,6 +189,9 @@ token() {
   restart
   sleep 5
   check "a token is refused while nothing allows it" sees "$token_object"
+  bao-kms-provider doctor >/root/doctor 2>&1
+  ! selinux || check "doctor names the boolean that would" grep -F 'setsebool -P openbao_kms_use_pkcs11 on' /root/doctor
+  ! selinux || check "doctor shows how to see refusals" grep -F 'ausearch -m avc' /root/doctor
   check "a token is allowed" allow_token
   heard
   check "it restarts with a token" restart
