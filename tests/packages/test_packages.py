@@ -496,6 +496,11 @@ def test_doctor(machine, tenant):
     machine.wait_healthy()
     report, checks = doctor(machine)
     assert report["passed"] and checks["systemd.unit"]["result"] == "ok", report
+    # a group that the unit alone gives the service, as docs/deployment.md does for SoftHSM
+    machine.run("groupadd agents && chgrp agents /var/lib/openbao-kms/identity.jwt")
+    machine.drop_in(SERVICE, "[Service]\nSupplementaryGroups=agents\n")
+    report, checks = doctor(machine)
+    assert checks["jwt.local"]["result"] == "ok", report
     machine.write("/etc/systemd/system/kubelet.service", "[Service]\nExecStart=/bin/true\n")
     machine.drop_in(SERVICE, "[Unit]\nAfter=kubelet.service\n")
     machine.drop_in(SOCKET, "[Socket]\nSocketMode=0600\n")

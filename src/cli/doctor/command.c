@@ -30,8 +30,15 @@ static gboolean
 find_in_unit (const ObkUnit *unit, ObkIds *ids)
 {
   const char *user = obk_unit_get (unit, "User");
+  g_auto (GStrv) groups = g_strsplit (obk_unit_get (unit, "SupplementaryGroups"), " ", -1);
+  gid_t gid = 0;
 
-  return *user != '\0' && obk_ids_parse (user, ids, NULL);
+  if (*user == '\0' || !obk_ids_parse (user, ids, NULL))
+    return FALSE;
+  for (char **group = groups; *group != NULL && ids->n_groups < OBK_MAX_GROUPS; group++)
+    if (obk_group_find (*group, &gid))
+      ids->groups[ids->n_groups++] = gid;
+  return TRUE;
 }
 
 /* Who owns the state: in a static pod nobody whom the user database knows, whoever else is in it. */

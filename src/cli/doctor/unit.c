@@ -16,7 +16,7 @@
 #define ARGUMENTS "argv[]="
 #define PROPERTIES                                                                                                     \
   "--property=LoadState,ActiveState,SubState,UnitFileState,Before,After,NeedDaemonReload,Result,Listen,SocketMode,"    \
-  "SocketGroup,User,MainPID,NRestarts,ExecMainCode,ExecMainStatus,ExecStart"
+  "SocketGroup,User,SupplementaryGroups,MainPID,NRestarts,ExecMainCode,ExecMainStatus,ExecStart"
 
 ObkUnit *
 obk_unit_parse (const char *text)
