@@ -30,7 +30,7 @@ obk_keyring_new (const ObkState *state, guint32 serving, const ObkKeyring *previ
   keyring->by_key_id = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)obk_key_identity_unref);
   for (guint i = 0; i < state->snapshots->len; i++)
     {
-      const ObkSnapshot *snapshot = &g_array_index (state->snapshots, ObkSnapshot, i);
+      const ObkSnapshot *snapshot = obk_state_at (state, i);
       ObkKeyIdentity *identity = NULL;
 
       if (!obk_snapshot_is_retained (snapshot))

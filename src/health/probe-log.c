@@ -156,7 +156,7 @@ obk_probe_log_find (const ObkState *before, const ObkState *found)
 {
   for (guint i = 0; i < found->snapshots->len; i++)
     {
-      const ObkSnapshot *snapshot = &g_array_index (found->snapshots, ObkSnapshot, i);
+      const ObkSnapshot *snapshot = obk_state_at (found, i);
       const ObkSnapshot *known = obk_state_find_version (before, snapshot->version);
 
       if (obk_snapshot_is_retained (snapshot) && (known == NULL || !obk_snapshot_is_retained (known)))

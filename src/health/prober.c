@@ -107,21 +107,6 @@ went_stale (ObkTimer *timer)
 
 /* Deep probe */
 
-static GArray *
-retained_versions (const ObkState *state)
-{
-  GArray *versions = g_array_new (FALSE, FALSE, sizeof (guint32));
-
-  for (guint i = 0; i < state->snapshots->len; i++)
-    {
-      const ObkSnapshot *snapshot = &g_array_index (state->snapshots, ObkSnapshot, i);
-
-      if (obk_snapshot_is_retained (snapshot))
-        g_array_append_val (versions, snapshot->version);
-    }
-  return versions;
-}
-
 /* Or later, when there is something to probe: that is the metadata probe's to bring about. */
 static void
 start_deep (ObkProber *prober)
@@ -144,7 +129,7 @@ start_deep (ObkProber *prober)
   prober->deep_version = prober->verdict.active;
   prober->deep_again = FALSE;
   prober->deep_failed = FALSE;
-  retained = retained_versions (state);
+  retained = obk_state_retained_versions (state);
   obk_probe_log_begin (&prober->log, OBK_PROBE_DEEP);
   obk_deep_probe_start (prober->deep, &(ObkDeepProbeTargets){
                                           .active = prober->verdict.active,

@@ -98,7 +98,7 @@ write_members (const ObkState *state, const char *active_key_id, const char *cur
   obk_canonical_json_string (json, ACTIVE_KEY_ID, active_key_id);
   obk_canonical_json_begin_array (json, SNAPSHOTS);
   for (guint i = 0; i < state->snapshots->len; i++)
-    write_snapshot (json, state->scope, &g_array_index (state->snapshots, ObkSnapshot, i));
+    write_snapshot (json, state->scope, obk_state_at (state, i));
   obk_canonical_json_end_array (json);
   obk_canonical_json_end_object (json);
   return obk_canonical_json_steal (json, length);

@@ -158,7 +158,7 @@ check_snapshots (const ObkKeyMetadata *metadata, const ObkState *state, GPtrArra
 
   for (guint i = 0; i < state->snapshots->len; i++)
     {
-      const ObkSnapshot *snapshot = &g_array_index (state->snapshots, ObkSnapshot, i);
+      const ObkSnapshot *snapshot = obk_state_at (state, i);
 
       if (!obk_snapshot_is_retained (snapshot) || snapshot->version > metadata->latest_version)
         continue;

@@ -9,12 +9,6 @@
 #define PLAN_HASH_PREFIX "krp1."
 #define PLAN_DOMAIN "openbao-kubernetes-kms/recovery-plan/v1"
 
-static ObkSnapshot *
-snapshot_at (const ObkState *state, guint i)
-{
-  return &g_array_index (state->snapshots, ObkSnapshot, i);
-}
-
 /*
  * Retiring and restoring
  */
@@ -65,7 +59,7 @@ obk_retirement_retire (const ObkState *state, guint32 before_version, gint64 now
   next = obk_state_copy (state);
   for (guint i = 0; i < next->snapshots->len; i++)
     {
-      ObkSnapshot *snapshot = snapshot_at (next, i);
+      ObkSnapshot *snapshot = obk_state_at (next, i);
 
       if (snapshot->state == OBK_SNAPSHOT_RETIRED && snapshot->version < before_version)
         snapshot->state = OBK_SNAPSHOT_REMOVED;
@@ -78,8 +72,8 @@ static ObkSnapshot *
 find_removed (const ObkState *state, guint32 version)
 {
   for (guint i = 0; i < state->snapshots->len; i++)
-    if (snapshot_at (state, i)->version == version && snapshot_at (state, i)->state == OBK_SNAPSHOT_REMOVED)
-      return snapshot_at (state, i);
+    if (obk_state_at (state, i)->version == version && obk_state_at (state, i)->state == OBK_SNAPSHOT_REMOVED)
+      return obk_state_at (state, i);
   return NULL;
 }
 
@@ -150,7 +144,7 @@ static void
 plan_note_last (Plan *plan)
 {
   guint place = plan->state->snapshots->len;
-  const ObkSnapshot *snapshot = snapshot_at (plan->state, place - 1);
+  const ObkSnapshot *snapshot = obk_state_at (plan->state, place - 1);
 
   g_hash_table_insert (plan->by_key_id, g_strdup (snapshot->key_id), GUINT_TO_POINTER (place));
   if (snapshot->state != OBK_SNAPSHOT_REJECTED)
@@ -185,7 +179,7 @@ static gboolean
 plan_take_over_removed (Plan *plan, const ObkSnapshot *other)
 {
   gpointer place = g_hash_table_lookup (plan->by_key_id, other->key_id);
-  ObkSnapshot *snapshot = place != NULL ? snapshot_at (plan->state, GPOINTER_TO_UINT (place) - 1) : NULL;
+  ObkSnapshot *snapshot = place != NULL ? obk_state_at (plan->state, GPOINTER_TO_UINT (place) - 1) : NULL;
 
   if (snapshot != NULL && snapshot->state == OBK_SNAPSHOT_RETIRED && other->state == OBK_SNAPSHOT_REMOVED)
     snapshot->state = OBK_SNAPSHOT_REMOVED;
@@ -231,7 +225,7 @@ check_cannot_go_on (const Plan *plan, GError **error)
     return TRUE;
   for (guint i = 0; i < old->snapshots->len; i++)
     {
-      const ObkSnapshot *snapshot = snapshot_at (old, i);
+      const ObkSnapshot *snapshot = obk_state_at (old, i);
 
       if (snapshot->state != OBK_SNAPSHOT_REJECTED && snapshot->version > plan->latest)
         return TRUE;
@@ -254,7 +248,7 @@ keep_history (Plan *plan)
 
   for (guint i = 0; i < old->snapshots->len; i++)
     {
-      const ObkSnapshot *snapshot = snapshot_at (old, i);
+      const ObkSnapshot *snapshot = obk_state_at (old, i);
       gboolean gone = snapshot->state == OBK_SNAPSHOT_REJECTED || snapshot->version > plan->latest
                       || has_changed (plan->recovery->metadata, snapshot);
 
@@ -284,7 +278,7 @@ check_peer (const Plan *plan, GError **error)
                        active->version, plan->latest);
   for (guint i = 0; i < peer->snapshots->len; i++)
     {
-      const ObkSnapshot *snapshot = snapshot_at (peer, i);
+      const ObkSnapshot *snapshot = obk_state_at (peer, i);
 
       if (snapshot->state != OBK_SNAPSHOT_REJECTED && has_changed (plan->recovery->metadata, snapshot))
         return obk_refuse (
@@ -302,7 +296,7 @@ take_over_peers_removed (Plan *plan)
 
   for (guint i = 0; i < peer->snapshots->len; i++)
     {
-      const ObkSnapshot *snapshot = snapshot_at (peer, i);
+      const ObkSnapshot *snapshot = obk_state_at (peer, i);
 
       if (snapshot->state != OBK_SNAPSHOT_REMOVED || snapshot->version > plan->latest)
         continue;
@@ -368,7 +362,7 @@ obk_retirement_plan_hash (const ObkState *state)
   obk_canonical_json_begin_array (json, "snapshots");
   for (guint i = 0; i < state->snapshots->len; i++)
     {
-      const ObkSnapshot *snapshot = snapshot_at (state, i);
+      const ObkSnapshot *snapshot = obk_state_at (state, i);
 
       obk_canonical_json_begin_object (json, NULL);
       obk_canonical_json_int (json, "transitVersion", snapshot->version);

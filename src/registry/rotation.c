@@ -15,12 +15,6 @@ typedef struct
   guint32 active;         /* its version */
 } Work;
 
-static ObkSnapshot *
-snapshot_at (const ObkState *state, guint i)
-{
-  return &g_array_index (state->snapshots, ObkSnapshot, i);
-}
-
 static void
 work_init (Work *work, const ObkState *state, const ObkKeyMetadata *metadata, ObkNow now)
 {
@@ -32,7 +26,7 @@ work_init (Work *work, const ObkState *state, const ObkKeyMetadata *metadata, Ob
   work->active = obk_state_active (state)->version;
   for (guint i = 0; i < work->next->snapshots->len; i++)
     {
-      const ObkSnapshot *snapshot = snapshot_at (work->next, i);
+      const ObkSnapshot *snapshot = obk_state_at (work->next, i);
 
       if (snapshot->state != OBK_SNAPSHOT_REJECTED)
         g_hash_table_insert (work->by_version, GUINT_TO_POINTER (snapshot->version), GUINT_TO_POINTER (i + 1));
@@ -54,7 +48,7 @@ find (const Work *work, guint32 version)
 {
   gpointer place = g_hash_table_lookup (work->by_version, GUINT_TO_POINTER (version));
 
-  return place != NULL ? snapshot_at (work->next, GPOINTER_TO_UINT (place) - 1) : NULL;
+  return place != NULL ? obk_state_at (work->next, GPOINTER_TO_UINT (place) - 1) : NULL;
 }
 
 static ObkSnapshot *
@@ -106,7 +100,7 @@ retire_candidates_below (const Work *work, guint32 version)
 {
   for (guint i = 0; i < work->next->snapshots->len; i++)
     {
-      ObkSnapshot *snapshot = snapshot_at (work->next, i);
+      ObkSnapshot *snapshot = obk_state_at (work->next, i);
 
       if (snapshot->state == OBK_SNAPSHOT_PENDING && snapshot->version < version)
         retire (snapshot);
@@ -121,7 +115,7 @@ revive_rejected (Work *work)
 
   for (guint i = 0; i < work->next->snapshots->len; i++)
     {
-      ObkSnapshot *snapshot = snapshot_at (work->next, i);
+      ObkSnapshot *snapshot = obk_state_at (work->next, i);
 
       if (snapshot->state != OBK_SNAPSHOT_REJECTED || snapshot->version < first
           || snapshot->version > work->metadata->latest_version
@@ -146,7 +140,7 @@ highest_seen (const ObkState *state, const ObkRotationMemory *memory)
 
   for (guint i = 0; i < state->snapshots->len; i++)
     {
-      const ObkSnapshot *snapshot = snapshot_at (state, i);
+      const ObkSnapshot *snapshot = obk_state_at (state, i);
 
       if (snapshot->state != OBK_SNAPSHOT_REJECTED)
         highest = MAX (highest, snapshot->version);
@@ -203,7 +197,7 @@ reject_lost (Work *work)
 {
   for (guint i = 0; i < work->next->snapshots->len; i++)
     {
-      ObkSnapshot *snapshot = snapshot_at (work->next, i);
+      ObkSnapshot *snapshot = obk_state_at (work->next, i);
 
       if (snapshot->version <= work->metadata->latest_version || snapshot->state == OBK_SNAPSHOT_REJECTED)
         continue;
@@ -233,7 +227,7 @@ set_back_future_times (const Work *work)
 
   for (guint i = 0; i < work->next->snapshots->len; i++)
     {
-      ObkSnapshot *snapshot = snapshot_at (work->next, i);
+      ObkSnapshot *snapshot = obk_state_at (work->next, i);
 
       any |= set_back (&snapshot->observed_at_unix, work->now_unix);
       any |= set_back (&snapshot->stable_at_unix, work->now_unix);

@@ -120,12 +120,20 @@ find_first (const ObkState *state, ObkSnapshotState kind)
 {
   for (guint i = 0; i < state->snapshots->len; i++)
     {
-      const ObkSnapshot *snapshot = &g_array_index (state->snapshots, ObkSnapshot, i);
+      const ObkSnapshot *snapshot = obk_state_at (state, i);
 
       if (snapshot->state == kind)
         return snapshot;
     }
   return NULL;
+}
+
+ObkSnapshot *
+obk_state_at (const ObkState *state, guint i)
+{
+  g_return_val_if_fail (i < state->snapshots->len, NULL);
+
+  return &g_array_index (state->snapshots, ObkSnapshot, i);
 }
 
 const ObkSnapshot *
@@ -153,7 +161,7 @@ obk_state_find_version (const ObkState *state, guint32 version)
 
   for (guint i = 0; i < state->snapshots->len; i++)
     {
-      const ObkSnapshot *snapshot = &g_array_index (state->snapshots, ObkSnapshot, i);
+      const ObkSnapshot *snapshot = obk_state_at (state, i);
 
       if (snapshot->version != version)
         continue;
@@ -163,6 +171,17 @@ obk_state_find_version (const ObkState *state, guint32 version)
         found = snapshot;
     }
   return found;
+}
+
+GArray *
+obk_state_retained_versions (const ObkState *state)
+{
+  GArray *versions = g_array_new (FALSE, FALSE, sizeof (guint32));
+
+  for (guint i = 0; i < state->snapshots->len; i++)
+    if (obk_snapshot_is_retained (obk_state_at (state, i)))
+      g_array_append_val (versions, obk_state_at (state, i)->version);
+  return versions;
 }
 
 static gboolean
@@ -182,7 +201,7 @@ obk_state_same_content (const ObkState *a, const ObkState *b)
   if (a->snapshots->len != b->snapshots->len || !obk_scope_equal (a->scope, b->scope))
     return FALSE;
   for (guint i = 0; i < a->snapshots->len; i++)
-    if (!same_snapshot (&g_array_index (a->snapshots, ObkSnapshot, i), &g_array_index (b->snapshots, ObkSnapshot, i)))
+    if (!same_snapshot (obk_state_at (a, i), obk_state_at (b, i)))
       return FALSE;
   return TRUE;
 }
@@ -235,7 +254,7 @@ obk_state_validate (const ObkState *state, GError **error)
 
   for (guint i = 0; i < state->snapshots->len; i++)
     {
-      const ObkSnapshot *snapshot = &g_array_index (state->snapshots, ObkSnapshot, i);
+      const ObkSnapshot *snapshot = obk_state_at (state, i);
 
       if (!validate_key_id (state, snapshot, seen, error) || !validate_times (snapshot, error))
         return FALSE;

@@ -54,11 +54,14 @@ void obk_state_free (ObkState *state);
 ObkSnapshot *obk_state_add (ObkState *state, guint32 version, gint64 created_at_unix, ObkSnapshotState kind);
 void obk_state_sort (ObkState *state);
 
+ObkSnapshot *obk_state_at (const ObkState *state, guint i);  /* borrowed; to be changed only before it is in use */
 const ObkSnapshot *obk_state_active (const ObkState *state); /* never %NULL in a valid state */
 /* Returns: (nullable): the candidate; there is one at most */
 const ObkSnapshot *obk_state_pending (const ObkState *state);
 /* Returns: (nullable): that version's snapshot, a rejected one only when there is no other. A walk over all of them. */
 const ObkSnapshot *obk_state_find_version (const ObkState *state, guint32 version);
+/* Returns: (transfer full): of guint32: those that decrypt */
+GArray *obk_state_retained_versions (const ObkState *state);
 /* Same snapshots, whatever the generation and hashes */
 gboolean obk_state_same_content (const ObkState *a, const ObkState *b);
 
