@@ -378,7 +378,7 @@ trial_free (Trial *trial)
 }
 
 static void
-tried (const ObkHttpResponse *response, const GError *error, gboolean may_have_reached, gpointer user_data)
+tried (const ObkHttpResponse *response, const GError *error, gpointer user_data)
 {
   Trial *trial = user_data;
   ObkClient *client = trial->client;
@@ -437,7 +437,7 @@ doubt_address (ObkCall *call, gint64 now_us)
 }
 
 static void
-attempted (const ObkHttpResponse *response, const GError *error, gboolean may_have_reached, gpointer user_data)
+attempted (const ObkHttpResponse *response, const GError *error, gpointer user_data)
 {
   ObkCall *call = user_data;
   g_autoptr (GError) failure = NULL;

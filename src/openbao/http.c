@@ -281,7 +281,7 @@ finish (ObkTransfer *transfer, CURLcode result)
   gboolean ok = obk_transfer_judge (transfer, result, &response, &error);
 
   detach (transfer);
-  transfer->done (ok ? &response : NULL, error, !ok && obk_transfer_may_have_reached (transfer), transfer->user_data);
+  transfer->done (ok ? &response : NULL, error, transfer->user_data);
   obk_transfer_free (transfer);
 }
 
@@ -335,7 +335,7 @@ deadline_expired (ObkTimer *timer)
   g_autoptr (GError) error = obk_transfer_timeout (transfer);
 
   detach (transfer);
-  transfer->done (NULL, error, obk_transfer_may_have_reached (transfer), transfer->user_data);
+  transfer->done (NULL, error, transfer->user_data);
   obk_transfer_free (transfer);
 }
 

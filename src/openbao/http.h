@@ -44,12 +44,10 @@ typedef struct
  * @response: (nullable): an answer of whatever status, complete and within the limits
  * @error: (nullable): OBK_ERROR_TIMEOUT, _TLS_FAILED, _DNS_FAILED, _CONNECTION_FAILED; _UNAVAILABLE for an answer cut
  *   short; _ANSWER_REFUSED for a redirect and for what is beyond the limits
- * @may_have_reached: with an error: whether OpenBao can have seen the whole request
  *
  * Called once from the main context, never from within obk_http_send(), and not after a cancel.
  */
-typedef void (*ObkHttpDone) (const ObkHttpResponse *response, const GError *error, gboolean may_have_reached,
-                             gpointer user_data);
+typedef void (*ObkHttpDone) (const ObkHttpResponse *response, const GError *error, gpointer user_data);
 
 /**
  * obk_http_new:

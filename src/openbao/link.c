@@ -51,7 +51,6 @@ struct _ObkLink
   ObkTls *tls;
   ObkRest outgoing; /* from curl */
   ObkRest incoming; /* from OpenBao */
-  guint64 sent;
   GError *error;
 
   ObkTimer open_timer; /* sends what has been waiting: after the deadlines, as our key may have been slow to sign */
@@ -134,7 +133,6 @@ send_out (ObkLink *link, const char *data, gsize size)
   gsize n = 0;
   ObkTlsResult result = obk_tls_write (link->tls, data, size, &n, &error);
 
-  link->sent += size; /* as far as one can know */
   if (result == OBK_TLS_FAILED)
     end_by_write (link, g_steal_pointer (&error));
   else if (n < size)
@@ -585,12 +583,6 @@ ObkLinkStage
 obk_link_stage (const ObkLink *link)
 {
   return link->stage;
-}
-
-guint64
-obk_link_sent (const ObkLink *link)
-{
-  return link->sent;
 }
 
 const GError *

@@ -67,9 +67,6 @@ void obk_link_expect_secret (ObkLink *link);
 
 ObkLinkStage obk_link_stage (const ObkLink *link);
 
-/* Bytes that OpenBao may have got by now. */
-guint64 obk_link_sent (const ObkLink *link);
-
 /**
  * obk_link_error:
  *

@@ -113,7 +113,7 @@ failure_of (const GError *error)
 }
 
 static void
-answered (const ObkHttpResponse *response, const GError *error, gboolean may_have_reached, gpointer user_data)
+answered (const ObkHttpResponse *response, const GError *error, gpointer user_data)
 {
   Oauth2 *oauth2 = user_data;
   g_autoptr (GError) failure = error != NULL ? failure_of (error) : NULL;

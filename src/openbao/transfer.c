@@ -184,22 +184,13 @@ obk_transfer_set_request (ObkTransfer *transfer, const ObkHttpRequest *request, 
 void
 obk_transfer_set_link (ObkTransfer *transfer, ObkLink *link, gboolean reused)
 {
-  if (transfer->link != NULL)
-    transfer->reached = obk_transfer_may_have_reached (transfer);
   obk_link_ref (link);
   obk_link_unref (transfer->link);
   transfer->link = link;
   transfer->reused = reused;
-  transfer->sent_before = obk_link_sent (link);
   if (transfer->secret_answer)
     obk_link_expect_secret (link);
   transfer->connections++;
-}
-
-gboolean
-obk_transfer_may_have_reached (const ObkTransfer *transfer)
-{
-  return transfer->reached || (transfer->link != NULL && obk_link_sent (transfer->link) > transfer->sent_before);
 }
 
 gboolean

@@ -35,11 +35,9 @@ struct _ObkTransfer
 
   /* the connection that it is on, or was last */
   ObkLink *link;
-  gboolean reused;     /* it has served a request before */
-  guint64 sent_before; /* obk_link_sent() when it was taken */
-  guint connections;   /* how many there have been */
-  gboolean reached;    /* whether an earlier one has sent something */
-  GError *open_error;  /* why none could be opened */
+  gboolean reused;    /* it has served a request before */
+  guint connections;  /* how many there have been */
+  GError *open_error; /* why none could be opened */
 
   /* the answer */
   ObkSecret *answer;
@@ -64,8 +62,6 @@ gboolean obk_transfer_may_retry (const ObkTransfer *transfer, CURLcode result);
 
 /* Forgets what was sent and received, for another try. */
 void obk_transfer_rewind (ObkTransfer *transfer);
-
-gboolean obk_transfer_may_have_reached (const ObkTransfer *transfer);
 
 /**
  * obk_transfer_judge:

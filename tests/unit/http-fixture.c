@@ -43,7 +43,7 @@ result_clear (Result *result)
 }
 
 void
-take_result (const ObkHttpResponse *response, const GError *error, gboolean may_have_reached, gpointer user_data)
+take_result (const ObkHttpResponse *response, const GError *error, gpointer user_data)
 {
   Result *result = user_data;
 
@@ -60,7 +60,6 @@ take_result (const ObkHttpResponse *response, const GError *error, gboolean may_
   g_assert_true (error->domain == OBK_ERROR);
   result->code = obk_error_code (error);
   result->text = g_strdup (error->message);
-  result->may_have_reached = may_have_reached;
 }
 
 ObkEndpoint *

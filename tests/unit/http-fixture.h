@@ -34,12 +34,11 @@ typedef struct
   gint64 date_unix;
   ObkError code;
   char *text;
-  gboolean may_have_reached;
 } Result;
 
 void result_clear (Result *result);
 /* An ObkHttpDone for a Result. */
-void take_result (const ObkHttpResponse *response, const GError *error, gboolean may_have_reached, gpointer user_data);
+void take_result (const ObkHttpResponse *response, const GError *error, gpointer user_data);
 
 /* @kind: of the stand-in's servers */
 ObkEndpoint *endpoint_of (const char *kind, const char *host, const char *name);

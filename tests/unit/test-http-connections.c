@@ -14,12 +14,11 @@ test_deadlines (Fixture *f, gconstpointer data)
   static const struct
   {
     const char *kind, *path, *text;
-    gboolean reached;
   } cases[] = {
-    { "hang-handshake", "/echo", "no TLS handshake", FALSE },
-    { "good", "/hang", "no answer", TRUE },
-    { "good", "/hang_inside", "no complete answer", TRUE },
-    { "good", "/slow/50", "answer within", TRUE },
+    { "hang-handshake", "/echo", "no TLS handshake" },
+    { "good", "/hang", "no answer" },
+    { "good", "/hang_inside", "no complete answer" },
+    { "good", "/slow/50", "answer within" },
   };
   g_auto (Result) result = { .calls = 0 };
 
@@ -34,7 +33,6 @@ test_deadlines (Fixture *f, gconstpointer data)
       g_test_message ("%s", result.text);
       g_assert_cmpint (result.code, ==, OBK_ERROR_TIMEOUT);
       g_assert_nonnull (strstr (result.text, cases[i].text));
-      g_assert_cmpint (result.may_have_reached, ==, cases[i].reached);
       g_assert_cmpint (obk_clock_boot_us () - start_us, >=, 300 * MS);
       g_assert_cmpint (obk_clock_boot_us () - start_us, <, 2000 * MS);
     }
@@ -102,12 +100,12 @@ typedef struct
 } Meddler;
 
 static void
-meddle (const ObkHttpResponse *response, const GError *error, gboolean may_have_reached, gpointer user_data)
+meddle (const ObkHttpResponse *response, const GError *error, gpointer user_data)
 {
   Meddler *meddler = user_data;
   g_autoptr (ObkEndpoint) endpoint = endpoint_of ("good", "127.0.0.1", "localhost");
 
-  take_result (response, error, may_have_reached, &meddler->result);
+  take_result (response, error, &meddler->result);
   obk_http_cancel (meddler->victim);
   send_to (meddler->f, endpoint, "/echo", NULL, PATIENCE_US, &meddler->next);
 }
@@ -311,12 +309,11 @@ test_no_retry (Fixture *f, gconstpointer data)
         }
       ask (f, "good", paths[i], 0, &result);
       g_assert_cmpuint (result.status, ==, 0);
-      g_assert_true (result.may_have_reached);
       g_assert_cmpint (count (f, "requests", key), ==, requests + 1);
     }
 }
 
-/* The second try meets a server that is gone: the first may have been heard. */
+/* The second try meets a server that is gone. */
 static void
 test_retry_fails (Fixture *f, gconstpointer data)
 {
@@ -326,7 +323,6 @@ test_retry_fails (Fixture *f, gconstpointer data)
   ask_well (f, "good", "/echo", &result);
   ask (f, "good", "/close", 0, &result);
   g_assert_cmpint (result.code, ==, OBK_ERROR_CONNECTION_FAILED);
-  g_assert_true (result.may_have_reached);
   g_assert_cmpint (count (f, "requests", "good /close"), ==, requests + 2);
 }
 

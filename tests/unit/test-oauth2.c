@@ -157,7 +157,7 @@ expect_granted (Fixture *f, const char *jwt, gint64 ttl)
 }
 
 static void
-keep_answer (const ObkHttpResponse *response, const GError *error, gboolean may_have_reached, gpointer user_data)
+keep_answer (const ObkHttpResponse *response, const GError *error, gpointer user_data)
 {
   g_assert_no_error (error);
   *(json_t **)user_data = json_loads (obk_secret_data (response->body), 0, NULL);

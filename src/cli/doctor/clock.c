@@ -35,7 +35,7 @@ is_of_openbao (const ObkHttpResponse *response)
 }
 
 static void
-got_health (const ObkHttpResponse *response, const GError *error, gboolean may_have_reached, gpointer user_data)
+got_health (const ObkHttpResponse *response, const GError *error, gpointer user_data)
 {
   Health *health = user_data;
 
