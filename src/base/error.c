@@ -36,6 +36,7 @@ static const char *const classes[OBK_ERROR_LAST] = {
   [OBK_ERROR_CREDENTIAL_SILENT] = "timeout",
   [OBK_ERROR_CONFIG_INVALID] = "config_invalid",
   [OBK_ERROR_SOCKET_UNAVAILABLE] = "socket_unavailable",
+  [OBK_ERROR_NO_DESCRIPTORS] = "socket_unavailable",
 };
 
 G_DEFINE_QUARK (obk - error - quark, obk_error)

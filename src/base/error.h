@@ -55,6 +55,7 @@ typedef enum
   /* local: what an operator must mend */
   OBK_ERROR_CONFIG_INVALID,
   OBK_ERROR_SOCKET_UNAVAILABLE,
+  OBK_ERROR_NO_DESCRIPTORS,  /* the process, or the system, has too many files open */
   OBK_ERROR_STATE_REFUSED,   /* the state files may not be used as they are */
   OBK_ERROR_STATE_LOCKED,    /* another process holds the state lock */
   OBK_ERROR_STATE_NOT_SAVED, /* full disk, read-only file system and the like */

@@ -2,6 +2,8 @@
 /* Tells when the file at a path has been changed or replaced. */
 #include "base/file-watch.h"
 
+#include "base/descriptors.h"
+
 #include <gio/gio.h>
 
 #include <limits.h>
@@ -10,6 +12,7 @@
 #include <sys/stat.h>
 
 #define SETTLE_MS 50 /* a writer that writes in pieces is let finish */
+#define AGAIN_MS 500 /* while no descriptor is left to read it with */
 #define MAX_LINKS 40 /* as the kernel has it */
 
 /* What tells one content of a path from another; all zero when there is no file. */
@@ -52,6 +55,7 @@ stamp_of (const char *path)
 }
 
 static void monitor_all (ObkFileWatch *watch);
+static void look_again (ObkFileWatch *watch, guint ms);
 
 static gboolean
 check (gpointer data)
@@ -61,6 +65,11 @@ check (gpointer data)
 
   if (memcmp (&stamp, &watch->stamp, sizeof stamp) != 0)
     {
+      if (!obk_descriptors_left (1)) /* who is told could not read it, and would not be told again */
+        {
+          look_again (watch, AGAIN_MS);
+          return G_SOURCE_CONTINUE;
+        }
       monitor_all (watch); /* the way to the file may be another one now */
       watch->stamp = stamp_of (watch->path);
       watch->changed (watch->user_data);
@@ -96,10 +105,16 @@ stop (GSource **source)
 }
 
 static void
-directory_changed (GFileMonitor *monitor, GFile *file, GFile *other, GFileMonitorEvent event, ObkFileWatch *watch)
+look_again (ObkFileWatch *watch, guint ms)
 {
   if (watch->settle == NULL) /* not once more for each event: a busy directory has no end of them */
-    watch->settle = attach (g_timeout_source_new (SETTLE_MS), settled, watch);
+    watch->settle = attach (g_timeout_source_new (ms), settled, watch);
+}
+
+static void
+directory_changed (GFileMonitor *monitor, GFile *file, GFile *other, GFileMonitorEvent event, ObkFileWatch *watch)
+{
+  look_again (watch, SETTLE_MS);
 }
 
 static void

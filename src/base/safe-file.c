@@ -2,6 +2,7 @@
 /* Reading files that matter: opened once, checked on the open descriptor, read from it. */
 #include "base/safe-file.h"
 
+#include "base/descriptors.h"
 #include "base/error.h"
 
 #include <errno.h>
@@ -44,7 +45,8 @@ open_file (const char *path, GError **error)
   if (cause == ELOOP && lstat (path, &status) == 0 && S_ISLNK (status.st_mode) && (flags & O_NOFOLLOW) != 0)
     obk_refuse (error, OBK_ERROR_FILE, "\"%s\" is a symbolic link", path);
   else
-    obk_refuse (error, OBK_ERROR_FILE, "cannot open \"%s\": %s", path, g_strerror (cause));
+    obk_refuse (error, obk_descriptors_code (cause, OBK_ERROR_FILE), "cannot open \"%s\": %s", path,
+                g_strerror (cause));
   return -1;
 }
 
@@ -118,6 +120,12 @@ obk_safe_file_read_secret (const char *path, gsize max_size, GError **error)
   if (length > 0 && obk_secret_data (secret)[length - 1] == '\n')
     obk_secret_set_length (secret, length - 1);
   return secret;
+}
+
+ObkError
+obk_safe_file_secret_failure (const GError *error)
+{
+  return obk_error_code (error) == OBK_ERROR_NO_DESCRIPTORS ? OBK_ERROR_NO_DESCRIPTORS : OBK_ERROR_CREDENTIAL_INVALID;
 }
 
 /* What systemd takes as a credential's name, which is also what is safe to append to a path. */

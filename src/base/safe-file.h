@@ -4,6 +4,7 @@
 
 #include <glib.h>
 
+#include "base/error.h"
 #include "base/secret.h"
 
 G_BEGIN_DECLS
@@ -16,7 +17,7 @@ G_BEGIN_DECLS
  * @path: the file. Its last component may be a symlink only below $CREDENTIALS_DIRECTORY
  * @forbidden_mode: permission bits that it must not have
  * @max_size: bytes; more is refused
- * @error: OBK_ERROR_FILE with a text that names the file and what is wrong with it
+ * @error: OBK_ERROR_FILE with a text that names the file and what is wrong with it; OBK_ERROR_NO_DESCRIPTORS
  *
  * The file must be regular, owned by root or by the calling user, and hold no more than @max_size.
  *
@@ -28,6 +29,10 @@ ObkSecret *obk_safe_file_read (const char *path, guint forbidden_mode, gsize max
 
 /* Of a private file that holds one secret: without its last newline. Else as obk_safe_file_read(). */
 ObkSecret *obk_safe_file_read_secret (const char *path, gsize max_size, GError **error);
+
+/* Returns: what the failure to read a secret is to those who need it: OBK_ERROR_CREDENTIAL_INVALID, except where it
+ * says nothing of the file */
+ObkError obk_safe_file_secret_failure (const GError *error);
 
 /**
  * obk_credential_path:

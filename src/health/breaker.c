@@ -9,9 +9,12 @@
 #define OPEN_JITTER 0.25
 
 gint64
-obk_breaker_next (ObkBreaker *breaker, const ObkBreakerPace *pace, gboolean passed, gboolean healthy, double random)
+obk_breaker_next (ObkBreaker *breaker, const ObkBreakerPace *pace, ObkBreakerOutcome outcome, gboolean healthy,
+                  double random)
 {
-  if (passed)
+  if (outcome == OBK_BREAKER_NOT_TRIED)
+    return MIN (pace->interval_us, pace->retry_us);
+  if (outcome == OBK_BREAKER_PASSED)
     {
       breaker->failures = 0;
       return healthy ? pace->interval_us : MIN (pace->interval_us, pace->retry_us);

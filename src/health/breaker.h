@@ -18,9 +18,17 @@ typedef struct
   guint failures; /* in a row, while Status was unhealthy */
 } ObkBreaker;
 
+/* What a probe has come to. */
+typedef enum
+{
+  OBK_BREAKER_PASSED,
+  OBK_BREAKER_FAILED,
+  OBK_BREAKER_NOT_TRIED /* OpenBao was not asked, for want of something of our own */
+} ObkBreakerOutcome;
+
 /**
  * obk_breaker_next:
- * @passed: whether the probe that just ended passed
+ * @outcome: of the probe that just ended
  * @healthy: Status after it
  * @random: in [0, 1)
  *
@@ -32,7 +40,7 @@ typedef struct
  *
  * Returns: microseconds to wait before the next probe
  */
-gint64 obk_breaker_next (ObkBreaker *breaker, const ObkBreakerPace *pace, gboolean passed, gboolean healthy,
+gint64 obk_breaker_next (ObkBreaker *breaker, const ObkBreakerPace *pace, ObkBreakerOutcome outcome, gboolean healthy,
                          double random);
 
 typedef enum

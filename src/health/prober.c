@@ -41,9 +41,9 @@ struct _ObkProber
   ObkTimer deep_timer;
   ObkBreaker deep_breaker;
   ObkDeepProbe *deep;
-  guint32 deep_version; /* of the last round */
-  gboolean deep_failed; /* the last round */
-  gboolean deep_again;  /* when it is over: another version is active by now */
+  guint32 deep_version;           /* of the last round */
+  ObkBreakerOutcome deep_outcome; /* likewise */
+  gboolean deep_again;            /* when it is over: another version is active by now */
 
   gboolean healthy;     /* Status, as last published */
   ObkTimer stale_timer; /* Status goes stale by itself: that is to be told */
@@ -53,6 +53,14 @@ struct _ObkProber
 static void start_deep (ObkProber *prober);
 static void after_save (ObkProber *prober);
 static void read_metadata (ObkProber *prober);
+
+static ObkBreakerOutcome
+outcome_of (const GError *error)
+{
+  if (error == NULL)
+    return OBK_BREAKER_PASSED;
+  return obk_error_code (error) == OBK_ERROR_NO_DESCRIPTORS ? OBK_BREAKER_NOT_TRIED : OBK_BREAKER_FAILED;
+}
 
 /* The board */
 
@@ -128,7 +136,7 @@ start_deep (ObkProber *prober)
   obk_poller_cancel_timer (prober->options.poller, &prober->deep_timer);
   prober->deep_version = prober->verdict.active;
   prober->deep_again = FALSE;
-  prober->deep_failed = FALSE;
+  prober->deep_outcome = OBK_BREAKER_PASSED;
   retained = obk_state_retained_versions (state);
   obk_probe_log_begin (&prober->log, OBK_PROBE_DEEP);
   obk_deep_probe_start (prober->deep, &(ObkDeepProbeTargets){
@@ -144,7 +152,7 @@ deep_proved (guint32 version, const char *finding, const GError *error, gpointer
   ObkProber *prober = user_data;
 
   obk_probe_log_deep (&prober->log, version, finding, error);
-  prober->deep_failed = error != NULL;
+  prober->deep_outcome = outcome_of (error);
   if (error == NULL)
     obk_verdict_deep_passed (&prober->verdict, version);
   else if (*finding != '\0')
@@ -166,14 +174,14 @@ deep_ended (const char *finding, gpointer user_data)
 
   if (*finding != '\0')
     {
-      prober->deep_failed = TRUE;
+      prober->deep_outcome = OBK_BREAKER_FAILED;
       obk_probe_log_deep (&prober->log, 0, finding, NULL);
     }
   prober->verdict.canary = finding;
   publish (prober);
-  wait_us = obk_breaker_next (&prober->deep_breaker, &pace, !prober->deep_failed, prober->healthy, obk_random_unit ());
+  wait_us = obk_breaker_next (&prober->deep_breaker, &pace, prober->deep_outcome, prober->healthy, obk_random_unit ());
   /* One that failed is made again soon while Status is healthy, too: a promoted version may wait for its proof. */
-  if (prober->deep_failed && !obk_breaker_is_open (&prober->deep_breaker))
+  if (prober->deep_outcome != OBK_BREAKER_PASSED && !obk_breaker_is_open (&prober->deep_breaker))
     wait_us = MIN (wait_us, pace.retry_us);
   obk_poller_set_timer (prober->options.poller, &prober->deep_timer, obk_clock_boot_us () + wait_us);
   if (prober->deep_again)
@@ -189,28 +197,29 @@ deep_due (ObkTimer *timer)
 /* Metadata probe: read, judged, saved, in force; then the next */
 
 static void
-schedule_metadata (ObkProber *prober, gboolean passed)
+schedule_metadata (ObkProber *prober, ObkBreakerOutcome outcome)
 {
   const ObkBreakerPace pace
       = { .interval_us = prober->options.rotation.probe_interval_us, .retry_us = prober->options.retry_interval_us };
-  gint64 wait_us = obk_breaker_next (&prober->metadata_breaker, &pace, passed, prober->healthy, obk_random_unit ());
+  gint64 wait_us = obk_breaker_next (&prober->metadata_breaker, &pace, outcome, prober->healthy, obk_random_unit ());
 
-  if (passed && obk_verdict_is_blocked (&prober->verdict))
+  if (outcome == OBK_BREAKER_PASSED && obk_verdict_is_blocked (&prober->verdict))
     wait_us = BLOCKED_US;
   obk_poller_set_timer (prober->options.poller, &prober->metadata_timer, obk_clock_boot_us () + wait_us);
 }
 
-/* @passed: a lagging standby's is no failure: OpenBao answers */
+/* @outcome: a lagging standby's is no failure: OpenBao answers */
 static void
-conclude_metadata (ObkProber *prober, gboolean passed)
+conclude_metadata (ObkProber *prober, ObkBreakerOutcome outcome)
 {
-  gboolean deep_may_start = !prober->deep_failed || prober->deep_version != prober->verdict.active;
+  gboolean deep_may_start
+      = prober->deep_outcome == OBK_BREAKER_PASSED || prober->deep_version != prober->verdict.active;
 
   prober->probing = FALSE;
   publish (prober);
-  if (passed && deep_may_start && obk_verdict_wants_proof (&prober->verdict))
+  if (outcome == OBK_BREAKER_PASSED && deep_may_start && obk_verdict_wants_proof (&prober->verdict))
     start_deep (prober);
-  schedule_metadata (prober, passed);
+  schedule_metadata (prober, outcome);
 }
 
 /* What the save of a probe's state came to. */
@@ -290,7 +299,7 @@ probe_saved (const GError *error, gpointer user_data)
   note_save (prober, error, result.caught_up || prober->verdict.active == 0);
   if (error == NULL)
     obk_probe_log_rotation (&result, obk_history_state (prober->history));
-  conclude_metadata (prober, TRUE);
+  conclude_metadata (prober, OBK_BREAKER_PASSED);
   after_save (prober);
 }
 
@@ -330,7 +339,7 @@ judge_good (ObkProber *prober, const ObkKeyMetadata *metadata, ObkProbeResult *r
   if (next == NULL)
     {
       prober->verdict.save_trouble = obk_history_has_lock (prober->history) ? "" : OBK_REASON_STATE_SAVE_FAILED;
-      conclude_metadata (prober, TRUE);
+      conclude_metadata (prober, OBK_BREAKER_PASSED);
       return;
     }
   /* Until it is on disk, nobody may be told that all is well with the version before it. */
@@ -383,11 +392,11 @@ judge (ObkProber *prober, const ObkKeyMetadata *metadata)
       break;
     case OBK_PROBE_LAGGING:
       obk_verdict_metadata_failed (&prober->verdict, OBK_REASON_STANDBY_LAGGING);
-      conclude_metadata (prober, TRUE);
+      conclude_metadata (prober, OBK_BREAKER_PASSED);
       break;
     case OBK_PROBE_REFUSED:
       obk_verdict_metadata_refused (&prober->verdict, first_finding (&result));
-      conclude_metadata (prober, FALSE);
+      conclude_metadata (prober, OBK_BREAKER_FAILED);
       break;
     }
 }
@@ -406,7 +415,7 @@ metadata_read (const ObkKeyMetadata *metadata, const char *reason, const GError 
         obk_verdict_metadata_refused (&prober->verdict, reason);
       else
         obk_verdict_metadata_failed (&prober->verdict, reason);
-      conclude_metadata (prober, FALSE);
+      conclude_metadata (prober, outcome_of (error));
     }
   else if (obk_history_is_saving (prober->history))
     prober->outrun = TRUE; /* what has been read is old by the time that the save ends */
@@ -501,7 +510,7 @@ obk_prober_retry (ObkProber *prober)
   prober->metadata_breaker = (ObkBreaker){ 0 };
   prober->deep_breaker = (ObkBreaker){ 0 };
   start_metadata (prober);
-  if (prober->deep_failed)
+  if (prober->deep_outcome != OBK_BREAKER_PASSED)
     start_deep (prober);
 }
 

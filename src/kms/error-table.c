@@ -50,6 +50,7 @@ static const Row rows[OBK_ERROR_LAST] = {
   [OBK_ERROR_TLS_FAILED] = { GRPC_STATUS_UNAVAILABLE, UNAVAILABLE, NULL },
   [OBK_ERROR_DNS_FAILED] = { GRPC_STATUS_UNAVAILABLE, UNAVAILABLE, NULL },
   [OBK_ERROR_CONNECTION_FAILED] = { GRPC_STATUS_UNAVAILABLE, UNAVAILABLE, NULL },
+  [OBK_ERROR_NO_DESCRIPTORS] = { GRPC_STATUS_UNAVAILABLE, UNAVAILABLE, NULL }, /* a connection failure like others */
 
   /* Without a credential there is no token: to the caller that is a failed authentication like any other. */
   [OBK_ERROR_OAUTH2_UNAVAILABLE] = { GRPC_STATUS_UNAUTHENTICATED, AUTH_FAILED, NULL },

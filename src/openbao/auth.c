@@ -221,11 +221,10 @@ login_failed (ObkAuth *auth, const GError *error)
   note_refresh (auth, FALSE, is_refusal (error) ? auth->failure : error, NULL);
   if (auth->suspect)
     obk_relogin_ended (&auth->relogin, FALSE, now_us);
+  if (auth->credential_changed || obk_error_code (error) == OBK_ERROR_NO_DESCRIPTORS) /* nobody was asked */
+    obk_backoff_reset (&auth->backoff);
   if (auth->credential_changed)
-    {
-      obk_backoff_reset (&auth->backoff);
-      obk_poller_set_timer (auth->poller, &auth->timer, now_us);
-    }
+    obk_poller_set_timer (auth->poller, &auth->timer, now_us);
   else
     obk_poller_set_timer (auth->poller, &auth->timer, now_us + obk_backoff_next (&auth->backoff, g_random_double ()));
   settle_all (auth, auth->failure);

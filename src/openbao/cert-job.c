@@ -3,6 +3,7 @@
 #include "openbao/cert-job.h"
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/names.h"
@@ -13,8 +14,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #define ANSWER_MARGIN_US (100 * 1000) /* before the deadline, so that the true cause comes through */
 
@@ -96,15 +95,11 @@ way_unref (ObkCertWay *way)
 static GMainContext *
 make_context (GError **error)
 {
-  int fd = eventfd (0, EFD_CLOEXEC);
-
-  if (fd < 0)
-    {
-      g_set_error (error, OBK_ERROR, OBK_ERROR_UNKNOWN, "no descriptor for the login: %s", g_strerror (errno));
-      return NULL;
-    }
-  close (fd);
-  return g_main_context_new ();
+  if (obk_descriptors_left (1))
+    return g_main_context_new ();
+  obk_refuse (error, obk_descriptors_code (errno, OBK_ERROR_UNKNOWN), "no descriptor for the login: %s",
+              g_strerror (errno));
+  return NULL;
 }
 
 ObkCertWay *

@@ -184,7 +184,7 @@ read_file (const char *path, GError **error)
 
   if (pem == NULL)
     {
-      obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, OBK_CERT_SIGNER_SAYS_FILE ": %s", cause->message);
+      obk_refuse (error, obk_safe_file_secret_failure (cause), OBK_CERT_SIGNER_SAYS_FILE ": %s", cause->message);
       return NULL;
     }
   chain = obk_client_chain_new_pem (obk_secret_data (pem), obk_secret_length (pem), error);

@@ -278,11 +278,13 @@ static void
 judge_address (ObkClient *client, const ObkAddressTry *where, gint64 waited_us, const GError *error, gint64 now_us)
 {
   ObkError code = obk_error_code (error);
+  gboolean says_nothing
+      = code == OBK_ERROR_NO_DESCRIPTORS || (code == OBK_ERROR_TIMEOUT && !is_long (client, waited_us));
 
-  if (error == NULL || !obk_worth_going_on (error) || code == OBK_ERROR_STANDBY_LAGGING)
-    obk_addresses_answered (client->addresses, where);
-  else if (code == OBK_ERROR_TIMEOUT && !is_long (client, waited_us))
+  if (says_nothing)
     obk_addresses_abandoned (client->addresses, where);
+  else if (error == NULL || !obk_worth_going_on (error) || code == OBK_ERROR_STANDBY_LAGGING)
+    obk_addresses_answered (client->addresses, where);
   else
     obk_addresses_failed (client->addresses, where, now_us, g_random_double ());
 }

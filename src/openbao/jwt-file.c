@@ -23,7 +23,7 @@ read_file (const char *path, GError **error)
   ObkSecret *jwt = obk_safe_file_read_secret (path, OBK_JWT_MAX_BYTES, &cause);
 
   if (jwt == NULL)
-    g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "JWT file: %s", cause->message);
+    obk_refuse (error, obk_safe_file_secret_failure (cause), "JWT file: %s", cause->message);
   return jwt;
 }
 

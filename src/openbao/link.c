@@ -3,6 +3,7 @@
 #include "openbao/link.h"
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "openbao/rest.h"
 #include "openbao/tls.h"
@@ -359,8 +360,9 @@ duplicate (GSocketConnection *connection, GError **error)
 
   if (fd >= 0 && g_unix_set_fd_nonblocking (fd, TRUE, &cause))
     return fd;
-  g_set_error (error, OBK_ERROR, OBK_ERROR_CONNECTION_FAILED, "cannot use the connection: %s",
-               cause != NULL ? cause->message : g_strerror (errno));
+  obk_refuse (error,
+              cause == NULL ? obk_descriptors_code (errno, OBK_ERROR_CONNECTION_FAILED) : OBK_ERROR_CONNECTION_FAILED,
+              "cannot use the connection: %s", cause != NULL ? cause->message : g_strerror (errno));
   if (fd >= 0)
     close (fd);
   return -1;
@@ -408,6 +410,10 @@ connect_error (const GError *cause)
 {
   gboolean dns = cause->domain == G_RESOLVER_ERROR;
 
+  /* The resolver does not tell its own lack of them. */
+  if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES) || !obk_descriptors_left (1))
+    return g_error_new (OBK_ERROR, OBK_ERROR_NO_DESCRIPTORS, "cannot %s: %s: %s", dns ? "resolve the name" : "connect",
+                        g_strerror (EMFILE), cause->message);
   return g_error_new (OBK_ERROR, dns ? OBK_ERROR_DNS_FAILED : OBK_ERROR_CONNECTION_FAILED, "cannot %s: %s",
                       dns ? "resolve the name" : "connect", cause->message);
 }

@@ -54,7 +54,7 @@ obk_oauth2_read_secret (const char *path, GError **error)
 
   secret = obk_safe_file_read_secret (path, MAX_SECRET_BYTES, &cause);
   if (secret == NULL)
-    g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "client secret file: %s", cause->message);
+    obk_refuse (error, obk_safe_file_secret_failure (cause), "client secret file: %s", cause->message);
   else if (obk_secret_length (secret) == 0)
     g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, "client secret file \"%s\": it is empty", path);
   else if (has_control (secret))
@@ -106,9 +106,12 @@ check_token (Oauth2 *oauth2, const ObkSecret *token, gint64 lifetime_seconds, GE
 static GError *
 failure_of (const GError *error)
 {
-  ObkError code = g_error_matches (error, OBK_ERROR, OBK_ERROR_ANSWER_REFUSED) ? OBK_ERROR_OAUTH2_REJECTED
-                                                                               : OBK_ERROR_OAUTH2_UNAVAILABLE;
+  ObkError code = obk_error_code (error);
 
+  if (code == OBK_ERROR_ANSWER_REFUSED)
+    code = OBK_ERROR_OAUTH2_REJECTED;
+  else if (code != OBK_ERROR_NO_DESCRIPTORS)
+    code = OBK_ERROR_OAUTH2_UNAVAILABLE;
   return g_error_new (OBK_ERROR, (int)code, "token endpoint %s", error->message);
 }
 

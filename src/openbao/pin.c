@@ -19,7 +19,7 @@ obk_pin_read (const char *path, GError **error)
 
   if (pin == NULL)
     {
-      g_set_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID, OBK_PIN_SAYS_FILE ": %s", cause->message);
+      obk_refuse (error, obk_safe_file_secret_failure (cause), OBK_PIN_SAYS_FILE ": %s", cause->message);
       return NULL;
     }
   length = obk_secret_length (pin);

@@ -2,6 +2,7 @@
 /* A listening Unix socket in a directory that only we may enter. */
 #include "openbao/private-socket.h"
 
+#include "base/descriptors.h"
 #include "base/error.h"
 
 #include <glib/gstdio.h>
@@ -32,9 +33,8 @@ struct _ObkPrivateSocket
 static gboolean
 refuse (GError **error, const char *what, const char *object)
 {
-  g_set_error (error, OBK_ERROR, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot %s \"%s\": %s", what, object,
-               g_strerror (errno));
-  return FALSE;
+  return obk_refuse (error, obk_descriptors_code (errno, OBK_ERROR_SOCKET_UNAVAILABLE), "cannot %s \"%s\": %s", what,
+                     object, g_strerror (errno));
 }
 
 /* A directory whose maker has gone without removing it, as only a kill does. */

@@ -11,7 +11,7 @@ typedef struct _ObkPrivateSocket ObkPrivateSocket;
 
 /**
  * obk_private_socket_new:
- * @error: OBK_ERROR_SOCKET_UNAVAILABLE
+ * @error: OBK_ERROR_SOCKET_UNAVAILABLE, OBK_ERROR_NO_DESCRIPTORS
  *
  * Made below $RUNTIME_DIRECTORY (its first entry), or in a fresh temporary directory when that is not set
  * or makes too long a path for a socket. Directories below $RUNTIME_DIRECTORY that a killed process has left are

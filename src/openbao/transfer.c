@@ -2,6 +2,7 @@
 /* One request on a curl handle, its answer as it comes, and what became of it. Only for http.c. */
 #include "openbao/transfer.h"
 
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "base/names.h"
 #include "config-build.h"
@@ -275,14 +276,17 @@ GError *
 obk_transfer_timeout (const ObkTransfer *transfer)
 {
   ObkLinkStage stage = transfer->link != NULL ? obk_link_stage (transfer->link) : OBK_LINK_WAITING;
-  const char *what = stage == OBK_LINK_RESOLVING    ? "the name is not resolved"
+  /* The tunnel has not come to accept what curl has connected: that takes no time, but a descriptor. */
+  gboolean ours = transfer->link != NULL && stage == OBK_LINK_WAITING && !obk_descriptors_left (1);
+  const char *what = ours                           ? "too many open files in this process: no connection"
+                     : stage == OBK_LINK_RESOLVING  ? "the name is not resolved"
                      : stage <= OBK_LINK_CONNECTING ? "no connection"
                      : stage == OBK_LINK_HANDSHAKE  ? "no TLS handshake"
                      : transfer->header_bytes == 0  ? "no answer"
                                                     : "no complete answer";
   GError *error = NULL;
 
-  refuse (transfer, &error, OBK_ERROR_TIMEOUT, "%s within the deadline", what);
+  refuse (transfer, &error, ours ? OBK_ERROR_NO_DESCRIPTORS : OBK_ERROR_TIMEOUT, "%s within the deadline", what);
   return error;
 }
 

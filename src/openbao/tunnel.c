@@ -3,13 +3,17 @@
 #include "openbao/tunnel.h"
 
 #include "base/clock.h"
+#include "base/descriptors.h"
+#include "base/error.h"
 #include "openbao/nss.h"
 #include "openbao/private-socket.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#define LINK_DESCRIPTORS 4            /* curl's end, ours, the connection, and its duplicate */
 #define TRIM_US (1 * G_USEC_PER_SEC)  /* after a link's end; others of the same burst go in the meantime */
 #define SCRATCH_BYTES (16 * 1024 - 1) /* a TLS record, and the whole of a block of the secret pool */
 
@@ -138,6 +142,13 @@ obk_tunnel_open (ObkTunnel *tunnel, ObkEndpoint *endpoint, int *fd, ObkLinkReada
 
   g_return_val_if_fail (tunnel != NULL && endpoint != NULL && fd != NULL && readable != NULL, NULL);
 
+  /* All or none: a connection that we cannot accept ourselves would look like an OpenBao that is silent. */
+  if (!obk_descriptors_left (LINK_DESCRIPTORS))
+    {
+      obk_refuse (error, obk_descriptors_code (errno, OBK_ERROR_SOCKET_UNAVAILABLE),
+                  "\"%s\": no connection is begun: %s", obk_endpoint_authority (endpoint), g_strerror (errno));
+      return NULL;
+    }
   *fd = obk_private_socket_client (&name, error);
   if (*fd < 0)
     return NULL;

@@ -38,7 +38,7 @@ const char *obk_tunnel_socket_path (const ObkTunnel *tunnel);
  * obk_tunnel_open:
  * @fd: (out) (transfer full): a socket for curl to connect. What arrives from it goes to @endpoint
  * @readable: called when there may be something to read on @fd
- * @error: OBK_ERROR_SOCKET_UNAVAILABLE
+ * @error: OBK_ERROR_SOCKET_UNAVAILABLE, OBK_ERROR_NO_DESCRIPTORS
  *
  * Returns: (transfer none): its way through the tunnel, until obk_tunnel_close()
  */

@@ -76,9 +76,9 @@ test_no_descriptors_child (void)
   login->log_in (login, obk_clock_boot_us () + PATIENCE_US, take_error, &of_login);
   while (of_login == NULL)
     g_main_context_iteration (NULL, TRUE);
-  g_assert_error (of_login, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID);
+  g_assert_error (of_login, OBK_ERROR, OBK_ERROR_NO_DESCRIPTORS);
   g_assert_null (make_login (poller, known, &of_another));
-  g_assert_error (of_another, OBK_ERROR, OBK_ERROR_UNKNOWN);
+  g_assert_error (of_another, OBK_ERROR, OBK_ERROR_NO_DESCRIPTORS);
 }
 
 /* They come to nothing, and not to the end of the process. */

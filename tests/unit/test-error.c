@@ -44,6 +44,7 @@ static const struct
   { OBK_ERROR_CREDENTIAL_SILENT, "timeout" },
   { OBK_ERROR_CONFIG_INVALID, "config_invalid" },
   { OBK_ERROR_SOCKET_UNAVAILABLE, "socket_unavailable" },
+  { OBK_ERROR_NO_DESCRIPTORS, "socket_unavailable" },
   { OBK_ERROR_STATE_REFUSED, "unknown" },
   { OBK_ERROR_STATE_LOCKED, "unknown" },
   { OBK_ERROR_STATE_NOT_SAVED, "unknown" },

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The other end of sd_notify()."""
 
+import contextlib
 import socket
 import time
 
@@ -13,6 +14,14 @@ class NotifySocket:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
         self.lines = []
+
+    def drain(self):
+        """Forgets what has come until now."""
+        self.lines.clear()
+        self.socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while self.socket.recv(4096):
+                pass
 
     def wait(self, prefix, timeout=10):
         """The first line not yet taken that begins so; earlier ones are kept."""
