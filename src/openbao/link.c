@@ -3,36 +3,18 @@
 #include "openbao/link.h"
 
 #include "base/clock.h"
-#include "base/descriptors.h"
 #include "base/error.h"
+#include "openbao/dial.h"
 #include "openbao/rest.h"
 #include "openbao/tls.h"
 
-#include <gio/gio.h>
-#include <glib-unix.h>
-
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define READ_EVENTS (EPOLLIN | EPOLLRDHUP)
 #define END_EVENTS (EPOLLRDHUP | EPOLLHUP | EPOLLERR)
-
-/* A peer that is gone without a word is found out in about a minute. */
-#define KEEPALIVE_IDLE_SECONDS 30
-#define KEEPALIVE_INTERVAL_SECONDS 10
-#define KEEPALIVE_PROBES 3
-
-/* A connection attempt under way; it outlives a link that is closed meanwhile. */
-typedef struct
-{
-  ObkLink *link; /* %NULL when closed */
-  GCancellable *cancellable;
-} Attempt;
 
 struct _ObkLink
 {
@@ -48,7 +30,7 @@ struct _ObkLink
 
   ObkWatch plain; /* towards curl */
   ObkWatch net;   /* towards OpenBao */
-  Attempt *attempt;
+  ObkDial *dial;  /* %NULL but while it connects */
   ObkTls *tls;
   ObkRest outgoing; /* from curl */
   ObkRest incoming; /* from OpenBao */
@@ -73,12 +55,7 @@ close_watched (ObkLink *link, ObkWatch *watch)
 static void
 close_net (ObkLink *link)
 {
-  if (link->attempt != NULL)
-    {
-      link->attempt->link = NULL;
-      g_cancellable_cancel (link->attempt->cancellable);
-      link->attempt = NULL;
-    }
+  g_clear_pointer (&link->dial, obk_dial_cancel);
   g_clear_pointer (&link->tls, obk_tls_free);
   close_watched (link, &link->net);
   obk_rest_clear (&link->outgoing);
@@ -351,52 +328,9 @@ open_expired (ObkTimer *timer)
   obk_link_step (OBK_CONTAINER_OF (timer, ObkLink, open_timer));
 }
 
-/* Returns: a descriptor of our own for what @connection is connected to, or -1 */
-static int
-duplicate (GSocketConnection *connection, GError **error)
-{
-  g_autoptr (GError) cause = NULL;
-  int fd = fcntl (g_socket_get_fd (g_socket_connection_get_socket (connection)), F_DUPFD_CLOEXEC, 0);
-
-  if (fd >= 0 && g_unix_set_fd_nonblocking (fd, TRUE, &cause))
-    return fd;
-  obk_refuse (error,
-              cause == NULL ? obk_descriptors_code (errno, OBK_ERROR_CONNECTION_FAILED) : OBK_ERROR_CONNECTION_FAILED,
-              "cannot use the connection: %s", cause != NULL ? cause->message : g_strerror (errno));
-  if (fd >= 0)
-    close (fd);
-  return -1;
-}
-
-/* Takes over the connected descriptor of @connection. */
 static gboolean
-take_descriptor (ObkLink *link, GSocketConnection *connection, GError **error)
+start_tls (ObkLink *link, GError **error)
 {
-  static const struct
-  {
-    int level, option, value;
-  } options[] = {
-    { IPPROTO_TCP, TCP_NODELAY, 1 },
-    { SOL_SOCKET, SO_KEEPALIVE, 1 },
-    { IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS },
-    { IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS },
-    { IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES },
-  };
-  int fd = duplicate (connection, error);
-
-  if (fd < 0)
-    return FALSE;
-  for (gsize i = 0; i < G_N_ELEMENTS (options); i++)
-    setsockopt (fd, options[i].level, options[i].option, &options[i].value, sizeof options[i].value);
-  link->net.fd = fd;
-  return TRUE;
-}
-
-static gboolean
-start_tls (ObkLink *link, GSocketConnection *connection, GError **error)
-{
-  if (!take_descriptor (link, connection, error))
-    return FALSE;
   link->tls = obk_tls_new (link->net.fd, obk_endpoint_tls_server_name (link->endpoint),
                            obk_trust_bundle (link->shared->trust), link->shared->identity, error);
   if (link->tls == NULL || !obk_poller_add (link->shared->poller, &link->net, READ_EVENTS, error))
@@ -405,37 +339,24 @@ start_tls (ObkLink *link, GSocketConnection *connection, GError **error)
   return TRUE;
 }
 
-static GError *
-connect_error (const GError *cause)
+static void
+resolved (gpointer user_data)
 {
-  gboolean dns = cause->domain == G_RESOLVER_ERROR;
+  ObkLink *link = user_data;
 
-  /* The resolver does not tell its own lack of them. */
-  if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES) || !obk_descriptors_left (1))
-    return g_error_new (OBK_ERROR, OBK_ERROR_NO_DESCRIPTORS, "cannot %s: %s: %s", dns ? "resolve the name" : "connect",
-                        g_strerror (EMFILE), cause->message);
-  return g_error_new (OBK_ERROR, dns ? OBK_ERROR_DNS_FAILED : OBK_ERROR_CONNECTION_FAILED, "cannot %s: %s",
-                      dns ? "resolve the name" : "connect", cause->message);
+  link->stage = OBK_LINK_CONNECTING;
 }
 
 static void
-connected (GObject *source, GAsyncResult *result, gpointer user_data)
+connected (int fd, GError *failure, gpointer user_data)
 {
-  Attempt *attempt = user_data;
-  ObkLink *link = attempt->link;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GSocketConnection) connection = g_socket_client_connect_finish (G_SOCKET_CLIENT (source), result, &error);
+  ObkLink *link = user_data;
+  g_autoptr (GError) error = failure;
   gboolean news = FALSE;
 
-  g_signal_handlers_disconnect_by_data (source, attempt);
-  g_object_unref (attempt->cancellable);
-  g_free (attempt);
-  if (link == NULL) /* closed meanwhile */
-    return;
-  link->attempt = NULL;
-  if (connection == NULL)
-    end (link, connect_error (error));
-  else if (!start_tls (link, connection, &error))
+  link->dial = NULL;
+  link->net.fd = fd;
+  if (fd < 0 || !start_tls (link, &error))
     end (link, g_steal_pointer (&error));
   news = link->stage != OBK_LINK_HANDSHAKE || progress (link);
   update_watches (link);
@@ -443,22 +364,10 @@ connected (GObject *source, GAsyncResult *result, gpointer user_data)
     link->readable (link->user_data);
 }
 
-/* What GIO is about; the first address of a name ends the question for more. */
-static void
-connecting (GSocketClient *client, GSocketClientEvent event, GSocketConnectable *address, GIOStream *stream,
-            gpointer user_data)
-{
-  const Attempt *attempt = user_data;
-
-  if (event == G_SOCKET_CLIENT_CONNECTING && attempt->link != NULL)
-    attempt->link->stage = OBK_LINK_CONNECTING;
-}
-
 void
 obk_link_start (ObkLink *link, int plain_fd)
 {
-  g_autoptr (GSocketClient) client = g_socket_client_new ();
-  g_autoptr (GSocketConnectable) address = NULL;
+  static const ObkDialCallbacks callbacks = { .resolved = resolved, .done = connected };
   g_autoptr (GError) error = NULL;
 
   g_return_if_fail (link != NULL && link->stage == OBK_LINK_WAITING);
@@ -470,14 +379,7 @@ obk_link_start (ObkLink *link, int plain_fd)
       return;
     }
   link->stage = OBK_LINK_RESOLVING;
-  link->attempt = g_new0 (Attempt, 1);
-  link->attempt->link = link;
-  link->attempt->cancellable = g_cancellable_new ();
-  /* Takes an IP address as it is, and tries the addresses of a name in turn, the next when one is slow. */
-  address = g_network_address_new (obk_endpoint_host (link->endpoint), obk_endpoint_port (link->endpoint));
-  g_socket_client_set_enable_proxy (client, FALSE);
-  g_signal_connect (client, "event", G_CALLBACK (connecting), link->attempt);
-  g_socket_client_connect_async (client, address, link->attempt->cancellable, connected, link->attempt);
+  link->dial = obk_dial_start (link->endpoint, &callbacks, link);
 }
 
 /* When an idle link is closed, as things stand */
