@@ -487,7 +487,8 @@ def doctor(machine, *options):
 
 def test_doctor(machine, tenant):
     """Before the first start, when it serves, and with units that do not fit the configuration."""
-    machine.configure(tenant)
+    machine.run("echo 127.0.0.1 openbao.test >>/etc/hosts")
+    machine.configure(tenant, **{"openbao.address": tenant.bao.address.replace("127.0.0.1", "openbao.test")})
     report, checks = doctor(machine, "--before-start")
     assert report["passed"] and report["user"].startswith("openbao-kms (uid "), report
     report, checks = doctor(machine)

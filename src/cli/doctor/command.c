@@ -91,7 +91,7 @@ prepare (ObkDoctor *doctor, const ObkGlobals *globals, GError **error)
   doctor->units = obk_registry_command_name_units (obk_config_path (globals->config_path));
   name = obk_doctor_service_unit (doctor);
   socket_name = obk_doctor_socket_unit (doctor);
-  /* Before the fork: what asks needs a thread of GLib's, which the new process would lack. */
+  /* Here, since the unit names whom the checks are made as. */
   if (g_file_test (OBK_SYSTEMD_RUNS, G_FILE_TEST_IS_DIR))
     {
       unit = obk_unit_read (name, NULL);

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #define KUBELET "kubelet.service"
 #define ARGUMENTS "argv[]="
@@ -42,22 +43,23 @@ obk_unit_get (const ObkUnit *unit, const char *property)
   return value != NULL ? value : "";
 }
 
+/* Without a thread, as GSubprocess would start one: doctor forks after it has asked, and in the new process GLib would
+ * hand lookups of names to a thread that is not there. */
 ObkUnit *
 obk_unit_read (const char *name, GError **error)
 {
-  g_autoptr (GSubprocessLauncher) launcher
-      = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
-  g_autoptr (GSubprocess) systemctl = NULL;
+  const char *command[] = { "systemctl", "--no-pager", "show", PROPERTIES, "--", name, NULL };
+  g_auto (GStrv) environment = g_get_environ ();
   g_autofree char *out = NULL;
   g_autofree char *complaint = NULL;
+  int status = 0;
 
-  g_subprocess_launcher_setenv (launcher, "LC_ALL", "C", TRUE);
-  g_subprocess_launcher_setenv (launcher, "SYSTEMD_PAGER", "", TRUE);
-  systemctl
-      = g_subprocess_launcher_spawn (launcher, error, "systemctl", "--no-pager", "show", PROPERTIES, "--", name, NULL);
-  if (systemctl == NULL || !g_subprocess_communicate_utf8 (systemctl, NULL, NULL, &out, &complaint, error))
+  environment = g_environ_setenv (environment, "LC_ALL", "C", TRUE);
+  environment = g_environ_setenv (environment, "SYSTEMD_PAGER", "", TRUE);
+  if (!g_spawn_sync (NULL, (char **)command, environment, G_SPAWN_SEARCH_PATH, NULL, NULL, &out, &complaint, &status,
+                     error))
     return NULL;
-  if (g_subprocess_get_successful (systemctl))
+  if (WIFEXITED (status) && WEXITSTATUS (status) == 0)
     return obk_unit_parse (out);
   g_set_error (error, OBK_ERROR, OBK_ERROR_UNKNOWN, "systemctl show: %s", g_strchomp (complaint));
   return NULL;
