@@ -47,7 +47,7 @@ selinux() { true; }
 domain=system_u:system_r:openbao_kms_t:s0
 token_object=openbao_kms_token_t
 label_token() { chcon -R -t openbao_kms_token_t /var/lib/kms-token; }
-allow_token() { setsebool openbao_kms_use_pkcs11 on; }
+allow_token() { setsebool -P openbao_kms_use_pkcs11 on; }
 
 has_type() { # FILE TYPE
   local label

@@ -13,6 +13,7 @@ remove() {
   semodule -n -X 400 -r openbao_kms_test # needs ours, which could not go
   check "the policy is removed" eval "dpkg --remove bao-kms-provider-selinux >$output 2>&1"
   check "what was given its types is told" grep -F 'port -a -t openbao_kms_openbao_port_t' $output
+  check "a boolean that was set is told" grep -F 'boolean -m -1 openbao_kms_use_pkcs11' $output
   check "the module is gone" no_module || sed 's/^/#   /' $output
   check "nothing has a label of it" no_label
   answers "it answers without the policy"
