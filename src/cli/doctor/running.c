@@ -230,11 +230,11 @@ check_status (ObkDoctor *doctor, ObkCheckReport *report, const ObkKmsStatus *sta
       obk_check_fail (report, _ ("the running provider says of itself \"%s\""), status->healthz);
       obk_check_remedy (report, _ ("if nothing above has failed it is well again within a minute; its log says why it "
                                    "is not"));
-      obk_check_command (report, "journalctl -u %s -n 20", service);
       /* A port without its type, for one: what is refused to its domain works for us, so that no other check fails. */
-      if (obk_label_enabled ())
-        obk_check_command (report, "ausearch -m avc -ts recent | grep openbao_kms ||"
-                                   " journalctl -b _TRANSPORT=audit --grep openbao_kms -n 5");
+      obk_check_command (report, "journalctl -u %s -n 20%s", service,
+                         obk_label_enabled () ? "\nausearch -m avc -ts recent | grep openbao_kms ||"
+                                                " journalctl -b _TRANSPORT=audit --grep openbao_kms -n 5"
+                                              : "");
       return FALSE;
     }
   check_state_on_disk (doctor, report);
