@@ -5,11 +5,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
-#include "base/log.h"
-#include "base/metric.h"
-#include "base/names.h"
 #include "openbao/addresses.h"
-#include "openbao/answer.h"
+#include "openbao/attempt.h"
 #include "openbao/auth.h"
 #include "openbao/worth.h"
 
@@ -236,37 +233,6 @@ suspect_token (ObkCall *call, gint64 now_us, const GError *error)
 
 /* --- attempts --- */
 
-/* @outcome: OBK_STATUS_OK or an error class */
-static void
-count_attempt (const char *operation, const ObkAddressTry *where, const char *outcome, gint64 now_us)
-{
-  obk_metric_count (OBK_METRIC_OPENBAO_REQUESTS, operation, outcome);
-  obk_metric_observe (OBK_METRIC_OPENBAO_DURATION, operation, now_us - where->started_us);
-}
-
-/* @call: (nullable): of which it is an attempt, and no copy */
-static void
-log_attempt (const ObkClient *client, const ObkCall *call, const char *operation, const ObkAddressTry *where,
-             const json_t *json, const GError *error, gint64 now_us)
-{
-  ObkLogLevel level = error != NULL ? OBK_LOG_WARN : OBK_LOG_DEBUG;
-  ObkLogRecord record;
-
-  if (!obk_log_enabled (level))
-    return;
-  obk_log_begin (&record, level, OBK_EVENT_OPENBAO_REQUEST);
-  obk_log_string (&record, OBK_FIELD_OPENBAO_OPERATION, operation);
-  obk_log_string (&record, OBK_FIELD_STATUS, error != NULL ? OBK_STATUS_ERROR : OBK_STATUS_OK);
-  obk_log_double (&record, OBK_FIELD_DURATION_MS, (double)(now_us - where->started_us) / 1000);
-  obk_log_int (&record, OBK_FIELD_ADDRESS_INDEX, where->index);
-  if (client->log_request_ids)
-    obk_log_string (&record, OBK_FIELD_OPENBAO_REQUEST_ID, json_string_value (json_object_get (json, "request_id")));
-  if (call != NULL)
-    obk_correlation_log (call->correlation, call->uid_hash, &record);
-  obk_log_error (&record, error);
-  obk_log_emit (&record);
-}
-
 /* Whether silence for that long says something of an address. */
 static gboolean
 is_long (const ObkClient *client, gint64 waited_us)
@@ -274,38 +240,20 @@ is_long (const ObkClient *client, gint64 waited_us)
   return waited_us >= MIN (SILENCE_MIN_US, client->timeout_us);
 }
 
-static void
-judge_address (ObkClient *client, const ObkAddressTry *where, gint64 waited_us, const GError *error, gint64 now_us)
+/* @call: (nullable): of which it is an attempt, and no copy */
+static ObkAttempt
+attempt_of (ObkClient *client, const ObkCall *call, const char *operation, const ObkAddressTry *where, gint64 waited_us)
 {
-  ObkError code = obk_error_code (error);
-  gboolean says_nothing
-      = code == OBK_ERROR_NO_DESCRIPTORS || (code == OBK_ERROR_TIMEOUT && !is_long (client, waited_us));
-
-  if (says_nothing)
-    obk_addresses_abandoned (client->addresses, where);
-  else if (error == NULL || !obk_worth_going_on (error) || code == OBK_ERROR_STANDBY_LAGGING)
-    obk_addresses_answered (client->addresses, where);
-  else
-    obk_addresses_failed (client->addresses, where, now_us, g_random_double ());
-}
-
-/* Reads an answer, if there is one, counts and logs what became of the attempt, and has the address judged by it.
- * Returns: (nullable): the answer's body; else @failure is set */
-static json_t *
-read_attempt (ObkClient *client, const ObkCall *call, const char *operation, const ObkAddressTry *where,
-              gint64 waited_us, const ObkHttpResponse *response, const GError *error, gint64 now_us, GError **failure)
-{
-  ObkEndpoint *endpoint = obk_addresses_endpoint (client->addresses, where->index);
-  json_t *json = NULL;
-
-  if (response != NULL)
-    json = obk_answer_read (response, obk_endpoint_authority (endpoint), call != NULL && call->anonymous, failure);
-  else
-    *failure = g_error_copy (error);
-  count_attempt (operation, where, *failure != NULL ? obk_error_class (*failure) : OBK_STATUS_OK, now_us);
-  log_attempt (client, call, operation, where, json, *failure, now_us);
-  judge_address (client, where, waited_us, *failure, now_us);
-  return json;
+  return (ObkAttempt){
+    .addresses = client->addresses,
+    .where = *where,
+    .operation = operation,
+    .anonymous = call != NULL && call->anonymous,
+    .silence_tells = is_long (client, waited_us),
+    .log_request_id = client->log_request_ids,
+    .correlation = call != NULL ? call->correlation : NULL,
+    .uid_hash = call != NULL ? call->uid_hash : NULL,
+  };
 }
 
 /* OpenBao would keep the tokens of both logins. So logins and renewals leave it to other requests to try an address:
@@ -384,9 +332,9 @@ tried (const ObkHttpResponse *response, const GError *error, gpointer user_data)
 {
   Trial *trial = user_data;
   ObkClient *client = trial->client;
+  const ObkAttempt ended = attempt_of (client, NULL, trial->operation, &trial->where, client->timeout_us);
   g_autoptr (GError) failure = NULL;
-  g_autoptr (json_t) json = read_attempt (client, NULL, trial->operation, &trial->where, client->timeout_us, response,
-                                          error, obk_clock_boot_us (), &failure);
+  g_autoptr (json_t) json = obk_attempt_end (&ended, response, error, obk_clock_boot_us (), &failure);
 
   trial_free (trial);
 }
@@ -442,10 +390,10 @@ static void
 attempted (const ObkHttpResponse *response, const GError *error, gpointer user_data)
 {
   ObkCall *call = user_data;
+  const ObkAttempt ended = attempt_of (call->client, call, call->operation, &call->attempt, call->attempt_us);
   g_autoptr (GError) failure = NULL;
   gint64 now_us = obk_clock_boot_us ();
-  g_autoptr (json_t) json = read_attempt (call->client, call, call->operation, &call->attempt, call->attempt_us,
-                                          response, error, now_us, &failure);
+  g_autoptr (json_t) json = obk_attempt_end (&ended, response, error, now_us, &failure);
 
   call->transfer = NULL;
   if (g_error_matches (failure, OBK_ERROR, OBK_ERROR_TIMEOUT) && !is_long (call->client, call->attempt_us))
@@ -515,9 +463,10 @@ obk_call_cancel (ObkCall *call)
 
   if (call->transfer != NULL)
     {
+      const ObkAttempt broken_off = attempt_of (call->client, call, call->operation, &call->attempt, call->attempt_us);
+
       obk_http_cancel (call->transfer);
-      count_attempt (call->operation, &call->attempt, OBK_OUTCOME_CANCELED, obk_clock_boot_us ());
-      obk_addresses_abandoned (call->client->addresses, &call->attempt);
+      obk_attempt_cancelled (&broken_off, obk_clock_boot_us ());
     }
   g_clear_pointer (&call->wait, obk_auth_wait_cancel);
   detach (call);
