@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -37,6 +38,15 @@ obk_process_raise_descriptors (void)
     return;
   limit.rlim_cur = limit.rlim_max;
   (void)setrlimit (RLIMIT_NOFILE, &limit);
+}
+
+char *
+obk_process_runtime_directory (void)
+{
+  const char *runtime = g_getenv ("RUNTIME_DIRECTORY");
+  g_autofree char *first = runtime != NULL ? g_strndup (runtime, strcspn (runtime, ":")) : NULL;
+
+  return first != NULL && g_path_is_absolute (first) ? g_steal_pointer (&first) : NULL;
 }
 
 gboolean

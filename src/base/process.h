@@ -22,6 +22,9 @@ void obk_process_raise_descriptors (void);
  */
 gboolean obk_process_open_standard_streams (void) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Returns: (transfer full) (nullable): the first entry of $RUNTIME_DIRECTORY, which systemd makes for us alone */
+char *obk_process_runtime_directory (void);
+
 /* Returns: uniform in [0, 1), for jitter; not for keys */
 double obk_random_unit (void);
 

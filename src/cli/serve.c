@@ -15,6 +15,7 @@
 #include "observe/log-sink.h"
 #include "observe/notify.h"
 #include "openbao/nss.h"
+#include "openbao/pin.h"
 #include "provider/endpoints.h"
 #include "provider/handover.h"
 #include "provider/logging.h"
@@ -28,8 +29,9 @@
 #include <malloc.h>
 #include <signal.h>
 
-#define DRAIN_SECONDS 10  /* what running calls get after SIGTERM */
-#define MALLOC_ARENAS 2   /* two threads do the work; what glibc gives to the others is only kept, never used */
+#define DRAIN_SECONDS 10 /* what running calls get after SIGTERM */
+#define MALLOC_ARENAS 2  /* two threads do the work; what glibc gives to the others is only kept, never used */
+#define REFUSED_PINS "refused-pins"
 #define STATUS_SECONDS 30 /* between lines to systemd that tell the token's time left */
 
 typedef struct
@@ -269,11 +271,23 @@ open_socket (Serve *serve, GError **error)
   return serve->listener != NULL;
 }
 
+/* Not on a disk, and gone when the service is stopped: see the unit. */
+static void
+remember_refused_pins (void)
+{
+  g_autofree char *directory = obk_process_runtime_directory ();
+  g_autofree char *path = directory != NULL ? g_build_filename (directory, REFUSED_PINS, NULL) : NULL;
+
+  obk_pin_set_provider (path);
+}
+
 static gboolean
 open_way (Serve *serve, GError **error)
 {
-  ObkSession *session = obk_session_new (serve->config, serve->poller, error);
+  ObkSession *session = NULL;
 
+  remember_refused_pins ();
+  session = obk_session_new (serve->config, serve->poller, error);
   if (session == NULL)
     return FALSE;
   serve->handover = obk_handover_new (serve->poller, session);

@@ -125,6 +125,11 @@ may_try (ObkCertSigner *signer, ObkSecret *pin, GError **error)
                        ": the %s is locked by one more wrong one; log in to it once with another "
                        "tool, which ends that",
                        token);
+  if ((state & OBK_PIN_COUNTED) != 0 && !obk_pin_is_provider ())
+    return obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID,
+                       OBK_CERT_SIGNER_SAYS_PIN_NOT_TRIED ": the %s " OBK_CERT_SIGNER_SAYS_PIN_COUNTED
+                                                          ", perhaps this one, and a command must not add to them",
+                       token);
   return TRUE;
 }
 

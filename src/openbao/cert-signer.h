@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 
 /* Phrases of the errors, by which doctor tells them apart. */
 #define OBK_CERT_SIGNER_SAYS_PIN_NOT_TRIED "the PIN is not tried"
+#define OBK_CERT_SIGNER_SAYS_PIN_COUNTED "shows a wrong PIN since the last right one"
 #define OBK_CERT_SIGNER_SAYS_PIN_LOCKED "the PIN of the"
 #define OBK_CERT_SIGNER_SAYS_PIN_REFUSED "has refused the PIN"
 #define OBK_CERT_SIGNER_SAYS_PIN_WANTED "wants a PIN"

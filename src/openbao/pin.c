@@ -5,6 +5,8 @@
 #include "base/error.h"
 #include "base/safe-file.h"
 
+#include <glib/gstdio.h>
+
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
@@ -33,6 +35,8 @@ obk_pin_read (const char *path, GError **error)
 /* --- what was refused --- */
 
 #define MAX_REFUSALS 64 /* the oldest one goes: its token has locked long since */
+#define HASH_KEY_BYTES 32
+#define MAX_FILE_BYTES (256 * 1024)
 
 typedef struct
 {
@@ -47,7 +51,10 @@ static GMutex mutex;
 static GCond trial_ended;
 static GQueue trials = G_QUEUE_INIT;   /* of tokens; borrowed from those who try */
 static GQueue refusals = G_QUEUE_INIT; /* of Refusal */
-static guint8 hash_key[32];
+static guint8 hash_key[HASH_KEY_BYTES];
+static gboolean has_hash_key;
+static gboolean is_provider;
+static char *file_path; /* (nullable) */
 
 static void
 refusal_free (gpointer data)
@@ -63,13 +70,12 @@ refusal_free (gpointer data)
 static char *
 hash (const char *token, ObkSecret *pin)
 {
-  static gboolean has_key = FALSE;
   GHmac *hmac = NULL;
   char *text = NULL;
 
-  if (!has_key && TEMP_FAILURE_RETRY (getrandom (hash_key, sizeof hash_key, 0)) != sizeof hash_key)
+  if (!has_hash_key && TEMP_FAILURE_RETRY (getrandom (hash_key, sizeof hash_key, 0)) != sizeof hash_key)
     memset (hash_key, 0, sizeof hash_key); /* cannot be; it would still be remembered */
-  has_key = TRUE;
+  has_hash_key = TRUE;
   hmac = g_hmac_new (G_CHECKSUM_SHA256, hash_key, sizeof hash_key);
   g_hmac_update (hmac, (const guchar *)token, (gssize)strlen (token) + 1);
   g_hmac_update (hmac, (const guchar *)obk_secret_data (pin), (gssize)obk_secret_length (pin));
@@ -129,6 +135,116 @@ remember (const char *token, ObkSecret *pin, const char *source, gboolean counte
     forget (refusals.head);
 }
 
+/* --- beyond the end of the process --- */
+
+/* A group for each refusal, named by the hash, and one for the key of the hashes. */
+#define KEY_GROUP "key"
+#define KEY_NAME "hmac"
+
+/* A failure costs the next process one try, and there is nobody here to tell. */
+static void
+save (void)
+{
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_autofree char *key = NULL;
+  g_autofree char *text = NULL;
+  gsize length = 0;
+
+  if (file_path == NULL)
+    return;
+  if (refusals.length == 0)
+    {
+      g_unlink (file_path);
+      return;
+    }
+  key = g_base64_encode (hash_key, sizeof hash_key);
+  g_key_file_set_string (file, KEY_GROUP, KEY_NAME, key);
+  for (const GList *link = refusals.head; link != NULL; link = link->next)
+    {
+      const Refusal *refusal = link->data;
+
+      g_key_file_set_string (file, refusal->hash, "token", refusal->token);
+      g_key_file_set_string (file, refusal->hash, "source", refusal->source);
+      g_key_file_set_boolean (file, refusal->hash, "counted", refusal->counted);
+    }
+  text = g_key_file_to_data (file, &length, NULL);
+  (void)g_file_set_contents_full (file_path, text, (gssize)length, G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL);
+}
+
+static gboolean
+load_key (GKeyFile *file)
+{
+  g_autofree char *text = g_key_file_get_string (file, KEY_GROUP, KEY_NAME, NULL);
+  gsize length = 0;
+  g_autofree guchar *key = text != NULL ? g_base64_decode (text, &length) : NULL;
+
+  if (length != sizeof hash_key)
+    return FALSE;
+  memcpy (hash_key, key, sizeof hash_key);
+  has_hash_key = TRUE;
+  return TRUE;
+}
+
+static void
+load_refusal (GKeyFile *file, const char *group)
+{
+  g_autofree char *token = g_key_file_get_string (file, group, "token", NULL);
+  g_autofree char *source = g_key_file_get_string (file, group, "source", NULL);
+  Refusal *refusal = NULL;
+
+  if (token == NULL || source == NULL || refusals.length == MAX_REFUSALS)
+    return;
+  refusal = g_new0 (Refusal, 1);
+  refusal->token = g_steal_pointer (&token);
+  refusal->hash = g_strdup (group);
+  refusal->source = g_steal_pointer (&source);
+  refusal->counted = g_key_file_get_boolean (file, group, "counted", NULL);
+  refusal->asked = TRUE; /* who starts us anew asks for it */
+  g_queue_push_tail (&refusals, refusal);
+}
+
+static void
+load (void)
+{
+  g_autoptr (ObkSecret) text = obk_safe_file_read_secret (file_path, MAX_FILE_BYTES, NULL);
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_auto (GStrv) groups = NULL;
+
+  if (text == NULL
+      || !g_key_file_load_from_data (file, obk_secret_data (text), obk_secret_length (text), G_KEY_FILE_NONE, NULL)
+      || !load_key (file))
+    return;
+  groups = g_key_file_get_groups (file, NULL);
+  for (gsize i = 0; groups[i] != NULL; i++)
+    if (strcmp (groups[i], KEY_GROUP) != 0)
+      load_refusal (file, groups[i]);
+}
+
+void
+obk_pin_set_provider (const char *path)
+{
+  g_mutex_lock (&mutex);
+  is_provider = TRUE;
+  g_free (file_path);
+  file_path = g_strdup (path);
+  if (path != NULL)
+    load ();
+  g_mutex_unlock (&mutex);
+}
+
+gboolean
+obk_pin_is_provider (void)
+{
+  gboolean is = FALSE;
+
+  g_mutex_lock (&mutex);
+  is = is_provider;
+  g_mutex_unlock (&mutex);
+  return is;
+}
+
+/* --- trials --- */
+
 void
 obk_pin_trial_begin (const char *token)
 {
@@ -154,6 +270,7 @@ obk_pin_is_refused (const char *token, ObkSecret *pin, gboolean counted)
         {
           forget (link);
           link = NULL;
+          save ();
         }
       else
         refusal->asked = FALSE;
@@ -170,6 +287,8 @@ obk_pin_trial_end (const char *token, ObkSecret *pin, const char *source, ObkPin
     forget_all_from (token, source);
   else if (outcome == OBK_PIN_WRONG)
     remember (token, pin, source, counted);
+  if (outcome != OBK_PIN_NOT_PROVED)
+    save ();
   g_queue_delete_link (&trials, find_trial (token));
   g_cond_broadcast (&trial_ended);
   g_mutex_unlock (&mutex);

@@ -29,6 +29,17 @@ typedef enum
  * any thread. @token: which one, as its serial number tells.
  */
 
+/**
+ * obk_pin_set_provider:
+ * @path: (nullable): where the next process finds what this one knows: to be in memory, as /run is, and for our eyes
+ *   alone, since who has a hash can try all short PINs
+ *
+ * Called first, by the provider: it knows what was refused, and so may try a PIN although the token has counted a wrong
+ * one. A command cannot know whether that was the very PIN that it is to try.
+ */
+void obk_pin_set_provider (const char *path);
+gboolean obk_pin_is_provider (void);
+
 /* Waits until nobody else tries a PIN at that token: however long the token takes. A trial ends below. */
 void obk_pin_trial_begin (const char *token);
 

@@ -4,6 +4,7 @@
 
 #include "base/descriptors.h"
 #include "base/error.h"
+#include "base/process.h"
 
 #include <glib/gstdio.h>
 
@@ -79,11 +80,10 @@ fits (const char *parent)
 static char *
 choose_parent (gboolean *ours)
 {
-  const char *runtime = g_getenv ("RUNTIME_DIRECTORY");
-  g_autofree char *first = runtime != NULL ? g_strndup (runtime, strcspn (runtime, ":")) : NULL;
+  g_autofree char *runtime = obk_process_runtime_directory ();
 
-  *ours = first != NULL && g_path_is_absolute (first) && fits (first);
-  return *ours ? g_steal_pointer (&first) : g_strdup (fits (g_get_tmp_dir ()) ? g_get_tmp_dir () : "/tmp");
+  *ours = runtime != NULL && fits (runtime);
+  return *ours ? g_steal_pointer (&runtime) : g_strdup (fits (g_get_tmp_dir ()) ? g_get_tmp_dir () : "/tmp");
 }
 
 /* Whether it is still there. */

@@ -317,6 +317,51 @@ def test_reload_and_a_refused_pin(make_provider, cert_tenant, authority, token, 
     assert faults.count("C_Login") == 2
 
 
+def asked_by(command, provider, faults):
+    return run_command(command, "--config", provider.config, env={**os.environ, **faults.environment})
+
+
+@pytest.mark.parametrize("flags", [(), ("no-flags",)])
+def test_wrong_pin_and_the_next_process(make_provider, cert_tenant, authority, token, faults, flags):
+    """What one process was refused is not tried by the next one, until the file holds another PIN."""
+    certificate = set_up(token, authority)
+    faults.tell(*flags)
+    write_private(token.pin_file, "654321\n")
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate, faults.module)))
+    provider.start(environment=faults.environment)
+    refused(provider, "has refused the PIN")
+    provider.kill()
+    provider.log_path.write_text("")
+    provider.start(environment=faults.environment)
+    refused(provider, "not tried again")
+    insist(provider)
+    assert provider.stop() == 0
+    assert faults.count("C_Login") == 1
+    write_private(token.pin_file, PIN + "\n")
+    provider.start(wait="healthy", environment=faults.environment)
+    assert faults.count("C_Login") == 2
+
+
+def test_wrong_pin_and_commands(make_provider, cert_tenant, authority, token, faults):
+    """They cannot know which PIN the token has counted, and so try none until it shows no wrong one any more."""
+    certificate = set_up(token, authority)
+    write_private(token.pin_file, "654321\n")
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate, faults.module)))
+    os.chmod(provider.directory, 0o2750)
+    provider.start(environment=faults.environment)
+    refused(provider, "has refused the PIN")
+    for command in ("doctor", "verify-key", "rotation-plan"):
+        result = asked_by(command, provider, faults)
+        assert result.returncode != 0
+        assert "the PIN is not tried" in result.stdout + result.stderr, command
+    assert "let the provider log in with it" in asked_by("doctor", provider, faults).stdout
+    assert sighup(provider)["status"] == "ok"
+    assert faults.count("C_Login") == 1
+    write_private(token.pin_file, PIN + "\n")
+    provider.wait_healthy(5)
+    assert asked_by("verify-key", provider, faults).returncode == 0
+
+
 def test_reload_and_a_token_without_flags(make_provider, cert_tenant, authority, token, faults):
     """Nobody can see whether its count was reset."""
     certificate = set_up(token, authority)

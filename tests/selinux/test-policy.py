@@ -26,6 +26,7 @@ ALLOWED = [
     ("openbao_kms_secret_t", "dir", "search watch", ()),
     ("openbao_kms_var_lib_t", "file", "create open read write rename unlink lock", ()),
     ("openbao_kms_var_lib_t", "dir", "add_name remove_name search", ()),
+    ("openbao_kms_runtime_t", "file", "create write rename unlink read", ()),
     ("openbao_kms_runtime_t", "sock_file", "create setattr unlink write", ()),
     ("openbao_kms_runtime_t", "dir", "add_name remove_name create rmdir", ()),
     ("openbao_kms_exec_t", "file", "entrypoint", ()),
@@ -51,8 +52,8 @@ ALLOWED = [
 OWN = {"openbao_kms_var_lib_t", "openbao_kms_token_t"}
 SOCKETS = {"openbao_kms_runtime_t"}
 ONLY = [
-    ("file", "write append", OWN | {DOMAIN, "init_tmpfs_t"}, {"openbao_kms_etc_t"}),
-    ("file", "create unlink rename", OWN | {DOMAIN}, {"openbao_kms_etc_t"}),
+    ("file", "write append", OWN | SOCKETS | {DOMAIN, "init_tmpfs_t"}, {"openbao_kms_etc_t"}),
+    ("file", "create unlink rename", OWN | SOCKETS | {DOMAIN}, {"openbao_kms_etc_t"}),
     ("file", "execute_no_trans", set(), {"shell_exec_t"}),
     ("file", "execute", {"openbao_kms_exec_t", "lib_t", "ld_so_t", "textrel_shlib_t"}, {"bin_t"}),
     ("file", "watch", set(), {"openbao_kms_etc_t"}),
@@ -71,7 +72,7 @@ ONLY = [
 # Likewise with the booleans as they are
 ONLY_BY_DEFAULT = [
     ("tcp_socket", "name_connect", {"trivnet1_port_t", "dns_port_t", "openbao_kms_openbao_port_t"}, {"ssh_port_t"}),
-    ("file", "write append create", OWN - {"openbao_kms_token_t"} | {DOMAIN, "init_tmpfs_t"}, {"openbao_kms_etc_t"}),
+    ("file", "write append create", OWN - {"openbao_kms_token_t"} | SOCKETS | {DOMAIN, "init_tmpfs_t"}, {"openbao_kms_etc_t"}),
     ("chr_file", "write", {"null_device_t", "zero_device_t", "devtty_t", "initrc_devpts_t", "console_device_t"},
      {"random_device_t"}),
     # Names, users and the journal; PID 1 answers for users that units have for as long as they run.

@@ -69,6 +69,79 @@ test_ask_again (void)
   g_assert_true (obk_pin_is_refused ("counts", pin, FALSE));
 }
 
+#define RECORD "OBK_TEST_RECORD" /* the environment's */
+
+static void
+test_first_process (void)
+{
+  g_autoptr (ObkSecret) pin = pin_of ("1234");
+
+  g_assert_false (obk_pin_is_provider ());
+  obk_pin_set_provider (g_getenv (RECORD));
+  g_assert_true (obk_pin_is_provider ());
+  end ("token \"a\", serial \"1\"", pin, FILE_A, OBK_PIN_WRONG, FALSE);
+  end ("counts", pin, FILE_A, OBK_PIN_WRONG, TRUE);
+}
+
+/* Who starts us anew asks for another try, as a reload does. */
+static void
+test_second_process (void)
+{
+  g_autoptr (ObkSecret) pin = pin_of ("1234");
+  g_autoptr (ObkSecret) other = pin_of ("4321");
+
+  obk_pin_set_provider (g_getenv (RECORD));
+  g_assert_true (obk_pin_is_refused ("token \"a\", serial \"1\"", pin, FALSE));
+  g_assert_false (obk_pin_is_refused ("token \"a\", serial \"1\"", other, FALSE));
+  g_assert_false (obk_pin_is_refused ("counts", pin, FALSE));
+  end ("counts", pin, FILE_A, OBK_PIN_WRONG, TRUE);
+}
+
+static void
+test_third_process (void)
+{
+  g_autoptr (ObkSecret) pin = pin_of ("1234");
+  g_autoptr (ObkSecret) other = pin_of ("4321");
+
+  obk_pin_set_provider (g_getenv (RECORD));
+  g_assert_true (obk_pin_is_refused ("token \"a\", serial \"1\"", pin, FALSE));
+  g_assert_true (obk_pin_is_refused ("counts", pin, TRUE));
+  end ("token \"a\", serial \"1\"", other, FILE_A, OBK_PIN_RIGHT, FALSE);
+  end ("counts", other, FILE_A, OBK_PIN_RIGHT, FALSE);
+  g_assert_false (g_file_test (g_getenv (RECORD), G_FILE_TEST_EXISTS));
+}
+
+static void
+run_process (const char *test)
+{
+  g_test_trap_subprocess (test, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+  g_test_trap_assert_passed ();
+}
+
+static void
+test_next_process (void)
+{
+  g_autofree char *directory = g_dir_make_tmp ("test-pin-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (directory, "refused", NULL);
+  g_autofree char *text = NULL;
+  GStatBuf status;
+
+  g_setenv (RECORD, path, TRUE);
+  run_process ("/pin/next-process/subprocess/first");
+  g_assert_cmpint (g_stat (path, &status), ==, 0);
+  g_assert_cmpint (status.st_mode & 0777, ==, 0600);
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  g_assert_null (strstr (text, "1234"));
+  run_process ("/pin/next-process/subprocess/second");
+  run_process ("/pin/next-process/subprocess/third");
+  /* What is no record is as good as none, and gives way to one. */
+  g_assert_true (g_file_set_contents_full (path, "[key]\nhmac=AAAA\n[x", -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+  run_process ("/pin/next-process/subprocess/first");
+  run_process ("/pin/next-process/subprocess/second");
+  g_remove (path);
+  g_rmdir (directory);
+}
+
 typedef struct
 {
   ObkSecret *pin;
@@ -154,6 +227,10 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/pin/refused", test_refused);
   g_test_add_func ("/pin/ask-again", test_ask_again);
+  g_test_add_func ("/pin/next-process", test_next_process);
+  g_test_add_func ("/pin/next-process/subprocess/first", test_first_process);
+  g_test_add_func ("/pin/next-process/subprocess/second", test_second_process);
+  g_test_add_func ("/pin/next-process/subprocess/third", test_third_process);
   g_test_add_func ("/pin/race", test_race);
   g_test_add_func ("/pin/read", test_read);
   return g_test_run ();

@@ -30,6 +30,10 @@ const ObkAdvice obk_advice_on_certificate[] = {
         "auth.cert.pkcs11.tokenLabel or the uri; these are there:"),
     "p11-kit list-modules" },
   { OBK_PKCS11_SAYS_SEVERAL_TOKENS, N_ ("name it by auth.cert.pkcs11.uri, with serial="), "p11-kit list-modules" },
+  { OBK_CERT_SIGNER_SAYS_PIN_COUNTED,
+    N_ ("see that auth.cert.pkcs11.pinFile holds the right one, and let the provider log in with it, or log in once "
+        "with another tool"),
+    "p11tool --list-tokens" },
   { OBK_CERT_SIGNER_SAYS_PIN_NOT_TRIED, N_ ("log in to it once with another tool, with the right PIN"),
     "p11tool --list-tokens" },
   { OBK_CERT_SIGNER_SAYS_PIN_LOCKED, N_ ("unlock it with the tools of its maker"), "p11tool --list-tokens" },

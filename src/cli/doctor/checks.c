@@ -67,9 +67,8 @@ const ObkCheck obk_checks[] = {
     .run = obk_doctor_cert_signer,
     .meaning
     = N_ ("The PIN is right (it is tried once), the key is there, and the certificate verifies what it signs."),
-    .remedy
-    = N_ ("Correct the PIN file, keyLabel or certificateFile. A token that is one wrong PIN from its lock is not "
-          "tried.") },
+    .remedy = N_ ("Correct the PIN file, keyLabel or certificateFile. A token that shows a wrong PIN since the last "
+                  "right one is not tried.") },
   { .id = "kubernetes.encryption_config",
     .needs = { "config.validate" },
     .place = OBK_CHECK_AS_CALLER,
