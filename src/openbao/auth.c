@@ -434,6 +434,7 @@ obk_auth_share (ObkAuth *auth, const ObkAuth *from)
   auth->lease.policies = g_strdupv (from->lease.policies);
   auth->has_logged_in = TRUE;
   auth->suspect = FALSE;
+  auth->relogin = from->relogin;
   schedule_refresh (auth);
   return TRUE;
 }

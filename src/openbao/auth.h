@@ -47,7 +47,8 @@ void obk_auth_tune (ObkAuth *auth, const ObkAuthOptions *options);
  * obk_auth_share:
  * @from: another one of the same OpenBao; how it logs in does not matter
  *
- * Uses the token of @from as its own, and keeps it alive like that of a login.
+ * Uses the token of @from as its own, and keeps it alive like that of a login. What is known of its refusals comes with
+ * it, so that it is not replaced more often than by one alone.
  *
  * Returns: whether there was a valid one
  */

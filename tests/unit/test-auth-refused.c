@@ -63,6 +63,22 @@ test_refused_pauses (Fixture *f, gconstpointer data)
   assert_pause (f, 5);
 }
 
+/* By whichever way it is asked for: two of them share a token after a reload. */
+static void
+test_refused_pauses_are_shared (Fixture *f, gconstpointer data)
+{
+  g_autoptr (ObkAuth) former = f->auth;
+  g_auto (Asker) asker = { 0 };
+
+  begin (f, "s.t1", LEASE, TRUE);
+  assert_pause (f, 0);
+  new_auth (f);
+  g_assert_true (obk_auth_share (f->auth, former));
+  refused (f, &asker, obk_auth_peek (f->auth));
+  turn (f);
+  assert_failed (&asker, OBK_ERROR_DENIAL_UNCONFIRMED);
+}
+
 static void
 test_relogin_refused (Fixture *f, gconstpointer data)
 {
@@ -164,6 +180,7 @@ main (int argc, char **argv)
 #define ADD(path, function) g_test_add ("/auth/" path, Fixture, NULL, setup, function, teardown)
   ADD ("refused/fresh-login", test_refused);
   ADD ("refused/pauses", test_refused_pauses);
+  ADD ("refused/pauses-are-shared", test_refused_pauses_are_shared);
   ADD ("refused/login-refused", test_relogin_refused);
   ADD ("refused/login-stays-refused", test_relogin_stays_refused);
   ADD ("refused/login-fails", test_relogin_fails);
