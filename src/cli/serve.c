@@ -342,7 +342,6 @@ static gboolean
 open_endpoints (Serve *serve, GError **error)
 {
   serve->vitals = (ObkVitals){
-    .config = serve->config,
     .board = serve->board,
     .session = obk_handover_session (serve->handover),
     .prober = serve->prober,

@@ -10,6 +10,7 @@
 #include <malloc.h>
 
 #define SWEEP_US (G_USEC_PER_SEC / 10)
+#define TELL_AGAIN_US (60 * G_USEC_PER_SEC) /* the same trouble */
 
 struct _ObkHandover
 {
@@ -23,6 +24,7 @@ struct _ObkHandover
   ObkKeyProof *proof;    /* (nullable): of the candidate, the one that runs */
   ObkTimer again;        /* else it is set to the next */
   char *trouble;         /* (nullable): what the last one failed of */
+  gint64 told_us;        /* when that was logged */
   gint64 retry_us;
 
   GPtrArray *leaving; /* of ObkSession: calls may still run there */
@@ -103,6 +105,20 @@ is_final (const GError *error)
   return obk_error_code (error) == OBK_ERROR_STATE_REFUSED || obk_error_code (error) == OBK_ERROR_KEY_MISSING;
 }
 
+/* Whatever a login's own records say at which level: an operator who has reloaded waits to hear this. */
+static void
+note_trouble (ObkHandover *handover, const GError *error)
+{
+  gint64 now_us = obk_clock_boot_us ();
+
+  if (g_strcmp0 (handover->trouble, error->message) == 0 && now_us - handover->told_us < TELL_AGAIN_US)
+    return;
+  log_change (error);
+  handover->told_us = now_us;
+  g_free (handover->trouble);
+  handover->trouble = g_strdup (error->message);
+}
+
 static void
 proved (const GError *error, gpointer user_data)
 {
@@ -111,9 +127,7 @@ proved (const GError *error, gpointer user_data)
   handover->proof = NULL;
   if (error != NULL && !is_final (error))
     {
-      log_change (error);
-      g_free (handover->trouble);
-      handover->trouble = g_strdup (error->message);
+      note_trouble (handover, error);
       obk_poller_set_timer (handover->poller, &handover->again, obk_clock_boot_us () + handover->retry_us);
       return;
     }
@@ -171,6 +185,19 @@ obk_handover_withdraw (ObkHandover *handover)
   g_clear_pointer (&handover->trouble, g_free);
   if (handover->candidate != NULL)
     let_go (handover, g_steal_pointer (&handover->candidate));
+}
+
+void
+obk_handover_retry (ObkHandover *handover)
+{
+  g_return_if_fail (handover != NULL);
+
+  obk_auth_retry (obk_session_auth (handover->session));
+  if (handover->candidate == NULL)
+    return;
+  obk_auth_retry (obk_session_auth (handover->candidate));
+  if (obk_auth_peek (obk_session_auth (handover->candidate)) != NULL) /* else its login is followed by a proof */
+    prove (handover);
 }
 
 const char *

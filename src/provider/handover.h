@@ -51,6 +51,9 @@ void obk_handover_tune (ObkHandover *handover, const ObkConfig *config);
 void obk_handover_propose (ObkHandover *handover, ObkSession *session, gboolean share);
 void obk_handover_withdraw (ObkHandover *handover);
 
+/* An operator asks for another try: at once, where the last login or proof failed. */
+void obk_handover_retry (ObkHandover *handover);
+
 /* Returns: (nullable): why what was proposed is not in use yet; "" when nobody knows yet; %NULL when there is nothing
  */
 const char *obk_handover_trouble (const ObkHandover *handover);

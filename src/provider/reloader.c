@@ -199,7 +199,6 @@ put_in_force (ObkReloader *reloader, ObkConfig *config, const GPtrArray *changes
   const GArray *uids = config->server.allowed_uids;
 
   reloader->config = config;
-  parts->vitals->config = config;
   obk_handover_tune (parts->handover, config);
   obk_prober_tune (parts->prober, &options);
   obk_service_set_limits (parts->service, config->server.max_concurrent_encrypt, config->server.max_concurrent_decrypt);
@@ -271,7 +270,7 @@ reload (ObkReloader *reloader)
   opens_way = draft.session != NULL;
   follow_way (reloader, &draft, former);
   if (!opens_way)
-    obk_auth_retry (obk_session_auth (obk_handover_session (reloader->parts.handover)));
+    obk_handover_retry (reloader->parts.handover);
 }
 
 void

@@ -21,6 +21,8 @@ struct _ObkSession
   ObkClient *client;
   ObkAuth *auth;
   ObkTransit *transit;
+  ObkAuthMethod auth_method;
+  gboolean credential_runs_out;
 };
 
 gboolean
@@ -200,6 +202,8 @@ obk_session_new (const ObkConfig *config, ObkPoller *poller, GError **error)
 
   session = g_new0 (ObkSession, 1);
   session->poller = poller;
+  session->auth_method = config->auth.method;
+  session->credential_runs_out = config->auth.method == OBK_AUTH_CERT || config->auth.jwt.source == OBK_JWT_FILE;
   return open_way (session, config, error) ? g_steal_pointer (&session) : NULL;
 }
 
@@ -230,6 +234,18 @@ gboolean
 obk_session_is_idle (const ObkSession *session)
 {
   return obk_client_is_idle (session->client);
+}
+
+ObkAuthMethod
+obk_session_auth_method (const ObkSession *session)
+{
+  return session->auth_method;
+}
+
+gboolean
+obk_session_credential_runs_out (const ObkSession *session)
+{
+  return session->credential_runs_out;
 }
 
 ObkAuth *

@@ -44,6 +44,12 @@ gboolean obk_session_is_idle (const ObkSession *session);
 /* Returns: (transfer full): where the JWT comes from with auth.method jwt. @error: as obk_session_new() has it */
 ObkJwtSupply *obk_session_jwt_supply (const ObkConfig *config, ObkPoller *poller, GError **error);
 
+/* How it logs in. A configuration that waits for another way to be proved may say something else. */
+ObkAuthMethod obk_session_auth_method (const ObkSession *session);
+
+/* Whether somebody else must replace in time what it logs in with: not so when it fetches its JWT itself. */
+gboolean obk_session_credential_runs_out (const ObkSession *session);
+
 /* Returns: (transfer none) */
 ObkAuth *obk_session_auth (ObkSession *session);
 ObkTransit *obk_session_transit (ObkSession *session);

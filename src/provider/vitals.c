@@ -41,7 +41,7 @@ static void
 tell_credential (ObkMetricsPage *page, const ObkVitals *vitals)
 {
   const ObkAuth *auth = obk_session_auth (vitals->session);
-  gboolean by_certificate = vitals->config->auth.method == OBK_AUTH_CERT;
+  gboolean by_certificate = obk_session_auth_method (vitals->session) == OBK_AUTH_CERT;
   gint64 token_s = obk_auth_token_ttl_seconds (auth);
   gint64 credential_s = obk_auth_credential_ttl_seconds (auth);
   gint64 horizon_s = MAX (obk_session_ca_ttl_seconds (vitals->session), 0);
@@ -51,8 +51,7 @@ tell_credential (ObkMetricsPage *page, const ObkVitals *vitals)
   tell (page, OBK_METRIC_TOKEN_TTL, (double)MAX (token_s, 0));
   if (credential_s >= 0)
     tell (page, by_certificate ? OBK_METRIC_CERTIFICATE_TTL : OBK_METRIC_JWT_TTL, (double)credential_s);
-  /* A JWT from a token endpoint is fetched anew; one from a file somebody else must replace. */
-  if (credential_s >= 0 && (by_certificate || vitals->config->auth.jwt.source == OBK_JWT_FILE))
+  if (credential_s >= 0 && obk_session_credential_runs_out (vitals->session))
     horizon_s = MIN (horizon_s, credential_s);
   if (token_s >= 0 && !obk_auth_token_is_renewable (auth))
     horizon_s = MIN (horizon_s, token_s);

@@ -4,7 +4,6 @@
 
 #include <glib.h>
 
-#include "config/config.h"
 #include "health/prober.h"
 #include "kms/service.h"
 #include "observe/web.h"
@@ -15,7 +14,6 @@ G_BEGIN_DECLS
 /* Where it looks, at each request: a plain value that serve keeps up to date. All borrowed; main loop only. */
 typedef struct
 {
-  const ObkConfig *config;
   ObkBoardSlot *board;
   ObkSession *session;
   ObkProber *prober;

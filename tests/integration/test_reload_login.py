@@ -4,9 +4,10 @@
 import pytest
 from rig.load import Load
 from rig.pki import write_private
-from rig.process import wait_until
-from rig.reload import reload, reload_way, works
+from rig.process import free_port, wait_until
+from rig.reload import reload, reload_way, sighup, works
 from rig.token import Token, by_labels, cert_overrides, enable_cert_auth, issue_client, new_key
+from rig.web import Scrape
 
 
 @pytest.fixture(scope="module")
@@ -71,5 +72,29 @@ def test_what_does_not_work_is_waited_for(make_provider, tenant, token, director
     assert not logins(provider, "cert login")
     assert reload(provider)["status"] == "ok"
     works(provider)
-    wait_until(lambda: len(list((provider.directory / "runtime").iterdir())) == 1, 10, "what was proposed is closed")
+    wait_until(lambda: len(list((provider.directory / "runtime").glob("tunnel-*"))) == 1, 10, "what was proposed is closed")
     assert not provider.records("session.changed", status="ok")
+
+
+def test_a_login_that_is_waited_for(make_provider, tenant, authority, token):
+    """Why it does not come up is told at once and not over and over; metrics are those of the way in use; another
+    SIGHUP, which changes nothing, tries it at once."""
+    address = f"127.0.0.1:{free_port()}"
+    provider = make_provider(tenant, **{"server.metricsAddress": address})
+    provider.start(wait="healthy", environment=token.environment)
+    overrides = {**cert_overrides("later", **by_labels(token, token.certificate)), "server.metricsAddress": address}
+    assert reload(provider, **overrides)["status"] == "ok"
+    record = provider.wait_record("session.changed", 5, status="error")[0]
+    assert record["level"] == "warn" and "permission denied" in record["cause"], record
+    provider.wait_record("auth.login", 20, count=4, status="error")
+    assert len(provider.records("session.changed")) == 1
+    page = Scrape(address)
+    assert page.get("auth_method_info", method="jwt") == 1 and page.get("auth_method_info", method="cert") is None
+    assert page.get("certificate_ttl_seconds") is None and page.get("jwt_ttl_seconds") > 0
+    enable_cert_auth(tenant, authority, mount="later")  # nothing here can see that; the next try is 6 s away
+    assert sighup(provider)["status"] == "ok"
+    provider.wait_record("session.changed", 4, status="ok")
+    page = Scrape(address)
+    assert page.get("auth_method_info", method="cert") == 1 and page.get("auth_method_info", method="jwt") is None
+    assert page.get("certificate_ttl_seconds") > 3600 and page.get("jwt_ttl_seconds") is None
+    works(provider)
