@@ -19,6 +19,8 @@
 #define MAX_TEMPORARY_NAMES 100
 #define TEMPORARY_NAME_LENGTH 8 /* at most: it must fit where the name itself fits */
 
+#define refuse(error, ...) obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, __VA_ARGS__)
+
 struct _ObkSocketFile
 {
   char *path;
@@ -53,21 +55,19 @@ check_path (const ObkSocketFileOptions *options, GError **error)
   g_autofree char *approved = NULL;
 
   if (!g_path_is_absolute (options->path))
-    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "socket path \"%s\" is not absolute", options->path);
+    return refuse (error, "socket path \"%s\" is not absolute", options->path);
   if (strlen (options->path) > MAX_PATH_LENGTH)
-    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE,
-                       "socket path \"%s\" is longer than %" G_GSIZE_FORMAT " bytes", options->path, MAX_PATH_LENGTH);
+    return refuse (error, "socket path \"%s\" is longer than %" G_GSIZE_FORMAT " bytes", options->path,
+                   MAX_PATH_LENGTH);
   if (!is_plain (options->path))
-    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "socket path \"%s\" has an empty, \".\" or \"..\" segment",
-                       options->path);
+    return refuse (error, "socket path \"%s\" has an empty, \".\" or \"..\" segment", options->path);
   if (options->directories == NULL)
     return TRUE;
   for (guint i = 0; options->directories[i] != NULL; i++)
     if (is_below (options->path, options->directories[i]))
       return TRUE;
   approved = g_strjoinv (", ", (char **)options->directories);
-  return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "socket path \"%s\" is not below an approved directory (%s)",
-                     options->path, approved);
+  return refuse (error, "socket path \"%s\" is not below an approved directory (%s)", options->path, approved);
 }
 
 /* Others than root and us must not be able to change what is in it. */
@@ -78,22 +78,18 @@ check_parent (const char *path, GError **error)
   struct stat status;
 
   if (lstat (parent, &status) != 0)
-    return errno == ENOENT
-               ? obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "socket directory \"%s\" is missing", parent)
-               : obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot look at socket directory \"%s\": %s", parent,
-                             g_strerror (errno));
+    return errno == ENOENT ? refuse (error, "socket directory \"%s\" is missing", parent)
+                           : refuse (error, "cannot look at socket directory \"%s\": %s", parent, g_strerror (errno));
   if (S_ISLNK (status.st_mode))
-    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "socket directory \"%s\" is a symbolic link", parent);
+    return refuse (error, "socket directory \"%s\" is a symbolic link", parent);
   if (!S_ISDIR (status.st_mode))
-    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "socket directory \"%s\" is not a directory", parent);
+    return refuse (error, "socket directory \"%s\" is not a directory", parent);
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE,
-                       "socket directory \"%s\" is writable by group or world (mode %04o)", parent,
-                       (guint)status.st_mode & 07777);
+    return refuse (error, "socket directory \"%s\" is writable by group or world (mode %04o)", parent,
+                   (guint)status.st_mode & 07777);
   if (status.st_uid != 0 && status.st_uid != geteuid ())
-    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE,
-                       "socket directory \"%s\" is owned by uid %u, not by root or us (uid %u)", parent, status.st_uid,
-                       geteuid ());
+    return refuse (error, "socket directory \"%s\" is owned by uid %u, not by root or us (uid %u)", parent,
+                   status.st_uid, geteuid ());
   return TRUE;
 }
 
@@ -112,7 +108,7 @@ new_socket (GError **error)
   int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
   if (fd < 0)
-    obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot make a socket: %s", g_strerror (errno));
+    refuse (error, "cannot make a socket: %s", g_strerror (errno));
   return fd;
 }
 
@@ -136,13 +132,12 @@ check_dead (const char *at, const char *path, GError **error)
       return TRUE;
     case 0:
     case EAGAIN: /* it listens and is busy */
-      return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "a running process listens on socket \"%s\"", path);
+      return refuse (error, "a running process listens on socket \"%s\"", path);
     case EPROTOTYPE:
-      return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE,
-                         "socket \"%s\" is a running process' socket of another type", path);
+      return refuse (error, "socket \"%s\" is a running process' socket of another type", path);
     default:
-      return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE,
-                         "cannot find out whether somebody listens on socket \"%s\": %s", path, g_strerror (failure));
+      return refuse (error, "cannot find out whether somebody listens on socket \"%s\": %s", path,
+                     g_strerror (failure));
     }
 }
 
@@ -154,16 +149,13 @@ check_place (const char *at, const char *path, gboolean *is_empty, GError **erro
 
   *is_empty = lstat (at, &status) != 0;
   if (*is_empty)
-    return errno == ENOENT
-           || obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot look at \"%s\": %s", path, g_strerror (errno));
+    return errno == ENOENT || refuse (error, "cannot look at \"%s\": %s", path, g_strerror (errno));
   if (S_ISLNK (status.st_mode))
-    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "\"%s\" is a symbolic link, where the socket should go",
-                       path);
+    return refuse (error, "\"%s\" is a symbolic link, where the socket should go", path);
   if (S_ISREG (status.st_mode))
-    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "\"%s\" is a regular file, where the socket should go",
-                       path);
+    return refuse (error, "\"%s\" is a regular file, where the socket should go", path);
   if (!S_ISSOCK (status.st_mode))
-    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "\"%s\" is not a socket", path);
+    return refuse (error, "\"%s\" is not a socket", path);
   return check_dead (at, path, error);
 }
 
@@ -177,8 +169,7 @@ obk_socket_file_examine (const char *path, GError **error)
   if (!check_path (&options, error) || !check_parent (path, error) || !check_place (path, path, &is_empty, error))
     return FALSE;
   return access (parent, W_OK | X_OK) == 0
-         || obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot make a socket in \"%s\": %s", parent,
-                        g_strerror (errno));
+         || refuse (error, "cannot make a socket in \"%s\": %s", parent, g_strerror (errno));
 }
 
 /* Returns: (transfer full): another path beside @path, no longer than that */
@@ -216,9 +207,7 @@ move_aside (const char *path, char **aside, GError **error)
   if (failure == 0)
     return TRUE;
   g_clear_pointer (aside, g_free);
-  return failure == ENOENT
-         || obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot remove the dead socket \"%s\": %s", path,
-                        g_strerror (failure));
+  return failure == ENOENT || refuse (error, "cannot remove the dead socket \"%s\": %s", path, g_strerror (failure));
 }
 
 /*
@@ -245,8 +234,7 @@ clear_place (const char *path, gboolean *stale_removed, GError **error)
       return FALSE;
     }
   if (unlink (aside) != 0)
-    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot remove the dead socket \"%s\": %s", path,
-                       g_strerror (errno));
+    return refuse (error, "cannot remove the dead socket \"%s\": %s", path, g_strerror (errno));
   *stale_removed = TRUE;
   return TRUE;
 }
@@ -258,7 +246,7 @@ bind_somewhere (int fd, const char *path, GError **error)
   /* A socket's own mode is what its file starts with: nobody but us, whatever the umask. */
   if (fchmod (fd, S_IRUSR | S_IWUSR) != 0)
     {
-      obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot set the mode of a socket: %s", g_strerror (errno));
+      refuse (error, "cannot set the mode of a socket: %s", g_strerror (errno));
       return NULL;
     }
   for (guint i = 0; i < MAX_TEMPORARY_NAMES; i++)
@@ -271,7 +259,7 @@ bind_somewhere (int fd, const char *path, GError **error)
       if (errno != EADDRINUSE)
         break;
     }
-  obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot make a socket beside \"%s\": %s", path, g_strerror (errno));
+  refuse (error, "cannot make a socket beside \"%s\": %s", path, g_strerror (errno));
   return NULL;
 }
 
@@ -281,28 +269,22 @@ set_up (ObkSocketFile *file, const char *temporary, const ObkSocketFileOptions *
   struct stat status;
 
   if (lchown (temporary, (uid_t)-1, options->group) != 0)
-    return errno == EPERM
-               ? obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE,
-                             "cannot give socket \"%s\" to group %u: neither root nor a member of it", file->path,
-                             options->group)
-               : obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot give socket \"%s\" to group %u: %s",
-                             file->path, options->group, g_strerror (errno));
+    return errno == EPERM ? refuse (error, "cannot give socket \"%s\" to group %u: neither root nor a member of it",
+                                    file->path, options->group)
+                          : refuse (error, "cannot give socket \"%s\" to group %u: %s", file->path, options->group,
+                                    g_strerror (errno));
   if (chmod (temporary, options->mode) != 0)
-    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot set the mode of socket \"%s\": %s", file->path,
-                       g_strerror (errno));
+    return refuse (error, "cannot set the mode of socket \"%s\": %s", file->path, g_strerror (errno));
   if (lstat (temporary, &status) != 0)
-    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot look at the new socket \"%s\": %s", file->path,
-                       g_strerror (errno));
+    return refuse (error, "cannot look at the new socket \"%s\": %s", file->path, g_strerror (errno));
   file->device = status.st_dev;
   file->inode = status.st_ino;
   if (listen (file->fd, SOMAXCONN) != 0)
-    return obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot listen on socket \"%s\": %s", file->path,
-                       g_strerror (errno));
+    return refuse (error, "cannot listen on socket \"%s\": %s", file->path, g_strerror (errno));
   if (renameat2 (AT_FDCWD, temporary, AT_FDCWD, file->path, RENAME_NOREPLACE) != 0)
     return errno == EEXIST
-               ? obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "somebody else has just made \"%s\"", file->path)
-               : obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE, "cannot rename the new socket to \"%s\": %s",
-                             file->path, g_strerror (errno));
+               ? refuse (error, "somebody else has just made \"%s\"", file->path)
+               : refuse (error, "cannot rename the new socket to \"%s\": %s", file->path, g_strerror (errno));
   return TRUE;
 }
 
@@ -319,8 +301,7 @@ obk_socket_file_new (const ObkSocketFileOptions *options, gboolean *stale_remove
   file->fd = -1;
   if ((options->mode & ~(guint)(options->everyone ? EVERYONES_MODE : ALLOWED_MODE)) != 0)
     {
-      obk_refuse (error, OBK_ERROR_SOCKET_UNAVAILABLE,
-                  "socket mode %04o gives more than reading and writing to owner and group", options->mode);
+      refuse (error, "socket mode %04o gives more than reading and writing to owner and group", options->mode);
       return NULL;
     }
   if (!check_path (options, error) || !check_parent (options->path, error)
