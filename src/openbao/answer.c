@@ -25,6 +25,8 @@ static const Phrase phrases[] = {
   { 400, OBK_ANSWER_SAYS_NOT_YET, OBK_ERROR_AUTH_FAILED },
   { 400, OBK_ANSWER_SAYS_FUTURE, OBK_ERROR_AUTH_FAILED },
   { 400, OBK_ANSWER_SAYS_NO_KEY, OBK_ERROR_AUTH_FAILED },
+  { 400, OBK_ANSWER_SAYS_NO_KEYSET, OBK_ERROR_AUTH_FAILED },
+  { 400, OBK_ANSWER_SAYS_NO_ISSUER, OBK_ERROR_AUTH_FAILED },
   { 400, OBK_ANSWER_SAYS_CLAIMS, OBK_ERROR_AUTH_FAILED },
   { 400, OBK_ANSWER_SAYS_ROLE_TYPE, OBK_ERROR_AUTH_FAILED },
   { 400, OBK_ANSWER_SAYS_NO_CLAIM, OBK_ERROR_AUTH_FAILED },
@@ -121,8 +123,11 @@ refuse_status (const ObkHttpResponse *response, const char *authority, gboolean 
     }
   if (phrase != NULL && code != OBK_ERROR_AUTH_FAILED)
     code = phrase->code;
-  obk_refuse (error, code, "\"%s\": status %u%s%s", authority, response->status, phrase != NULL ? ": " : "",
-              phrase != NULL ? phrase->phrase : "");
+  obk_refuse (error, code, "\"%s\": status %u%s%s", authority, response->status,
+              phrase != NULL || code == OBK_ERROR_RATE_LIMITED ? ": " : "",
+              phrase != NULL                   ? phrase->phrase
+              : code == OBK_ERROR_RATE_LIMITED ? "a rate-limit quota is used up"
+                                               : "");
 }
 
 json_t *

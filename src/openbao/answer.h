@@ -17,6 +17,8 @@ G_BEGIN_DECLS
 #define OBK_ANSWER_SAYS_EXPIRED "token is expired"
 #define OBK_ANSWER_SAYS_NOT_YET "token not yet valid"
 #define OBK_ANSWER_SAYS_FUTURE "token issued in the future"
+#define OBK_ANSWER_SAYS_NO_KEYSET "fetching keys"
+#define OBK_ANSWER_SAYS_NO_ISSUER "keyset configuration error"
 #define OBK_ANSWER_SAYS_NO_KEY "no known key successfully validated the token signature"
 #define OBK_ANSWER_SAYS_CLAIMS "error validating claims"
 #define OBK_ANSWER_SAYS_DENIED "permission denied"

@@ -432,6 +432,7 @@ obk_auth_share (ObkAuth *auth, const ObkAuth *from)
   auth->lease = from->lease;
   obk_secret_ref (auth->lease.token);
   auth->lease.policies = g_strdupv (from->lease.policies);
+  auth->lease.entity = g_strdup (from->lease.entity);
   auth->has_logged_in = TRUE;
   auth->suspect = FALSE;
   auth->relogin = from->relogin;
@@ -527,6 +528,12 @@ const char *const *
 obk_auth_token_policies (const ObkAuth *auth)
 {
   return (const char *const *)auth->lease.policies;
+}
+
+const char *
+obk_auth_token_entity (const ObkAuth *auth)
+{
+  return auth->lease.entity;
 }
 
 gint64

@@ -92,6 +92,9 @@ gint64 obk_auth_token_age_us (const ObkAuth *auth);
 /* Returns: (nullable): the policies that the role has given the token in use */
 const char *const *obk_auth_token_policies (const ObkAuth *auth);
 
+/* Returns: (nullable): the id of the identity that has given it further ones */
+const char *obk_auth_token_entity (const ObkAuth *auth);
+
 /* Returns: how many calls the token in use was given for; 0: any number */
 gint64 obk_auth_token_uses (const ObkAuth *auth);
 

@@ -68,6 +68,18 @@ parse_policies (const json_t *auth)
   return g_strv_builder_end (policies);
 }
 
+/* Likewise. It becomes a part of a command. Returns: (transfer full) (nullable) */
+static char *
+parse_entity (const json_t *auth)
+{
+  const char *id = json_string_value (json_object_get (auth, "entity_id"));
+
+  if (json_array_size (json_object_get (auth, "identity_policies")) == 0 || id == NULL
+      || id[strspn (id, G_CSET_DIGITS G_CSET_a_2_z "-")] != '\0')
+    return NULL;
+  return g_strdup (id);
+}
+
 static gboolean
 unusable (GError **error, const GError *cause)
 {
@@ -90,6 +102,7 @@ obk_lease_login (const json_t *answer, gint64 asked_us, gint64 now_us, gint64 lo
   if (lease->token == NULL)
     return unusable (error, cause);
   lease->policies = parse_policies (grant.auth);
+  lease->entity = parse_entity (grant.auth);
   lease->uses = json_integer_value (json_object_get (grant.auth, "num_uses"));
   lease->issued_us = now_us;
   lease->expires_us = asked_us + grant.lease_us;
@@ -129,5 +142,6 @@ obk_lease_clear (ObkLease *lease)
 {
   obk_secret_unref (lease->token);
   g_strfreev (lease->policies);
+  g_free (lease->entity);
   *lease = (ObkLease){ 0 };
 }

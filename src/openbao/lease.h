@@ -14,6 +14,7 @@ typedef struct
 {
   ObkSecret *token;
   GStrv policies; /* (nullable): that the role gives it, by its answer */
+  char *entity;   /* (nullable): the identity that gives it further ones; likewise */
   gint64 uses;    /* how many calls it was given for; 0: any number */
   gint64 issued_us;
   gint64 expires_us;

@@ -7,6 +7,8 @@
 #include <secerr.h>
 #include <sslerr.h>
 
+#include <string.h>
+
 static const struct
 {
   PRErrorCode code;
@@ -34,6 +36,7 @@ static const struct
   { SSL_ERROR_NO_CYPHER_OVERLAP, "no common cipher suite" },
   { SSL_ERROR_INSUFFICIENT_SECURITY_ALERT, "no common cipher suite" },
   { SSL_ERROR_UNSUPPORTED_SIGNATURE_ALGORITHM, "no common signature algorithm" },
+  { SSL_ERROR_INTERNAL_ERROR_ALERT, OBK_TLS_SAYS_INTERNAL },
   { SSL_ERROR_HANDSHAKE_FAILURE_ALERT, "handshake refused by the server" },
   { SSL_ERROR_UNRECOGNIZED_NAME_ALERT, "name unknown to the server" },
   { SSL_ERROR_NEXT_PROTOCOL_NO_PROTOCOL, "server does not speak HTTP/1.1" },
@@ -96,4 +99,13 @@ obk_tls_error_set (GError **error, PRErrorCode code, const char *what)
     g_set_error (error, OBK_ERROR, OBK_ERROR_TLS_FAILED, "%s: %s", what, name);
   else
     g_set_error (error, OBK_ERROR, OBK_ERROR_TLS_FAILED, "%s: error %d", what, code);
+}
+
+gboolean
+obk_tls_error_is_of_time (const GError *error)
+{
+  return g_error_matches (error, OBK_ERROR, OBK_ERROR_TLS_FAILED)
+         && (strstr (error->message, OBK_TLS_SAYS_EXPIRED) != NULL
+             || strstr (error->message, OBK_TLS_SAYS_NOT_YET) != NULL
+             || strstr (error->message, OBK_TLS_SAYS_ISSUER_TIME) != NULL);
 }

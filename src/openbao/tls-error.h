@@ -18,6 +18,7 @@ G_BEGIN_DECLS
 #define OBK_TLS_SAYS_ISSUER_TIME "issuer's certificate expired, or not yet valid"
 #define OBK_TLS_SAYS_USE "certificate not for this use"
 #define OBK_TLS_SAYS_VERSION "protocol version"
+#define OBK_TLS_SAYS_INTERNAL "internal error of the server"
 
 /**
  * obk_tls_error_set:
@@ -26,5 +27,8 @@ G_BEGIN_DECLS
  * @what: what failed; the text becomes "WHAT: CAUSE", or "connection lost: CAUSE"
  */
 void obk_tls_error_set (GError **error, PRErrorCode code, const char *what);
+
+/* Returns: whether @error (nullable) says that a certificate of the server's is not valid at the present time */
+gboolean obk_tls_error_is_of_time (const GError *error);
 
 G_END_DECLS

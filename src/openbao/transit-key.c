@@ -81,13 +81,16 @@ compare_versions (gconstpointer a, gconstpointer b)
   return (x > y) - (x < y);
 }
 
+/* @optional: of a key that does not encrypt; OpenBao shows no versions of those of type hmac */
 static gboolean
-read_versions (const json_t *data, GArray *versions, GError **error)
+read_versions (const json_t *data, gboolean optional, GArray *versions, GError **error)
 {
   const json_t *keys = NULL;
   const char *text = NULL;
   json_t *value = NULL;
 
+  if (optional && json_object_get (data, "keys") == NULL)
+    return TRUE;
   if (!obk_json_get_object (data, "keys", &keys, error))
     return FALSE;
   if (json_object_size (keys) > OBK_TRANSIT_MAX_VERSIONS)
@@ -161,7 +164,8 @@ obk_transit_key_read (const json_t *data, GError **error)
   const char *type = NULL;
 
   if (!obk_json_get_string (data, "type", &type, error) || !read_flags (data, metadata, error)
-      || !read_numbers (data, metadata, error) || !read_versions (data, metadata->versions, error))
+      || !read_numbers (data, metadata, error)
+      || !read_versions (data, !metadata->supports_encryption, metadata->versions, error))
     return NULL;
   metadata->type = g_strdup (type);
   return g_steal_pointer (&metadata);

@@ -4,7 +4,10 @@
 
 #include "base/names.h"
 
+#include <string.h>
+
 #define KEY_TYPE "aes256-gcm96"
+#define MAX_TYPE 32 /* bytes of one that is shown */
 #define RECOVER "recover this node's state (recover-state --replace) when it is not a mistake that OpenBao can undo"
 
 static const char *const finding_names[] = {
@@ -57,9 +60,17 @@ obk_profile_add_finding (GPtrArray *findings, ObkFinding kind, ObkImpact impact,
   g_ptr_array_insert (findings, (gint)i, finding);
 }
 
+/* Whether it is one to be shown: OpenBao's own are. */
+static gboolean
+is_type (const char *type)
+{
+  return type != NULL && strlen (type) <= MAX_TYPE && type[strspn (type, G_CSET_a_2_z G_CSET_DIGITS "-_")] == '\0';
+}
+
 static void
 check_properties (const ObkKeyMetadata *metadata, GPtrArray *findings)
 {
+  gboolean is_right_type = g_strcmp0 (metadata->type, KEY_TYPE) == 0;
   static const char irrevocable[] = "OpenBao cannot take that back, so " OBK_PROFILE_SAYS_OTHER_KEY;
   const struct
   {
@@ -76,9 +87,9 @@ check_properties (const ObkKeyMetadata *metadata, GPtrArray *findings)
     { metadata->allow_plaintext_backup, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY, "allows plaintext backups", irrevocable },
     { metadata->deletion_allowed, OBK_IMPACT_API_SERVER_AVAILABILITY, OBK_PROFILE_SAYS_DELETABLE,
       "set its deletion_allowed to false" },
-    { !metadata->supports_encryption, OBK_IMPACT_API_SERVER_AVAILABILITY, "does not encrypt",
+    { is_right_type && !metadata->supports_encryption, OBK_IMPACT_API_SERVER_AVAILABILITY, "does not encrypt",
       OBK_PROFILE_SAYS_OTHER_KEY },
-    { !metadata->supports_decryption, OBK_IMPACT_API_SERVER_AVAILABILITY, "does not decrypt",
+    { is_right_type && !metadata->supports_decryption, OBK_IMPACT_API_SERVER_AVAILABILITY, "does not decrypt",
       OBK_PROFILE_SAYS_OTHER_KEY },
   };
 
@@ -86,9 +97,11 @@ check_properties (const ObkKeyMetadata *metadata, GPtrArray *findings)
     obk_profile_add_finding (
         findings, OBK_FINDING_UPSERT_ALLOWED, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY,
         "the Transit mount makes keys that are asked for and do not exist: set its disable_upsert to true");
-  if (g_strcmp0 (metadata->type, KEY_TYPE) != 0)
+  if (!is_right_type)
     obk_profile_add_finding (findings, OBK_FINDING_PROFILE_INVALID, OBK_IMPACT_CRYPTOGRAPHIC_SAFETY,
-                             "the Transit key " OBK_PROFILE_SAYS_OTHER_TYPE " " KEY_TYPE ": use one that is");
+                             "the Transit key " OBK_PROFILE_SAYS_OTHER_TYPE " " KEY_TYPE ", but %s%s: use one that is",
+                             is_type (metadata->type) ? metadata->type : "another one",
+                             metadata->supports_encryption ? "" : ", which does not encrypt");
   for (guint i = 0; i < G_N_ELEMENTS (rules); i++)
     if (rules[i].wrong)
       obk_profile_add_finding (findings, OBK_FINDING_PROFILE_INVALID, rules[i].impact, "the Transit key %s: %s",
