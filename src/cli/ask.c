@@ -6,13 +6,12 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/names.h"
+#include "cli/sample.h"
 #include "health/metadata-read.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
-#define CANARY_LENGTH 32
 #define CAPABILITIES_PATH "sys/capabilities-self"
 
 /* openbao.timeout bounds each attempt by itself; this leaves time for the login by which a denial is told from a lost
@@ -183,13 +182,13 @@ got_ciphertext (const char *ciphertext, const GError *error, gpointer user_data)
 }
 
 static char *
-ask_encrypt (ObkSession *session, guint32 version, gconstpointer plaintext, gsize length,
-             const char *associated_data_base64, GError **error)
+ask_encrypt (ObkSession *session, guint32 version, const ObkSecret *plaintext, const char *associated_data_base64,
+             GError **error)
 {
   g_auto (Answer) answer = { .loop = g_main_loop_new (NULL, FALSE) };
 
-  obk_transit_encrypt (obk_session_transit (session), version, plaintext, length, associated_data_base64, deadline (),
-                       got_ciphertext, &answer);
+  obk_transit_encrypt (obk_session_transit (session), version, obk_secret_data (plaintext),
+                       obk_secret_length (plaintext), associated_data_base64, deadline (), got_ciphertext, &answer);
   return wait_for (&answer, error) ? g_steal_pointer (&answer.ciphertext) : NULL;
 }
 
@@ -216,25 +215,12 @@ gboolean
 obk_ask_canary (ObkSession *session, guint32 version, const char *associated_data_base64, char **ciphertext,
                 GError **error)
 {
-  guint8 bytes[CANARY_LENGTH];
-  g_autofree char *made = NULL;
-  g_autoptr (ObkSecret) back = NULL;
+  g_autoptr (ObkSecret) sample = obk_sample_new (error);
+  g_autofree char *made = sample != NULL ? ask_encrypt (session, version, sample, associated_data_base64, error) : NULL;
+  g_autoptr (ObkSecret) back = made != NULL ? obk_ask_decrypt (session, made, associated_data_base64, error) : NULL;
 
-  if (getrandom (bytes, sizeof bytes, 0) != sizeof bytes)
-    {
-      g_set_error_literal (error, OBK_ERROR, OBK_ERROR_UNKNOWN, "cannot get random bytes");
-      return FALSE;
-    }
-  made = ask_encrypt (session, version, bytes, sizeof bytes, associated_data_base64, error);
-  back = made != NULL ? obk_ask_decrypt (session, made, associated_data_base64, error) : NULL;
-  if (back == NULL)
+  if (back == NULL || !obk_sample_check (sample, back, error))
     return FALSE;
-  if (obk_secret_length (back) != sizeof bytes || memcmp (obk_secret_data (back), bytes, sizeof bytes) != 0)
-    {
-      g_set_error_literal (error, OBK_ERROR, OBK_ERROR_TRANSIT_AUTHENTICATION_TAG,
-                           "what came back is not what was encrypted");
-      return FALSE;
-    }
   if (ciphertext != NULL)
     *ciphertext = g_steal_pointer (&made);
   return TRUE;

@@ -9,6 +9,7 @@
 #include "cli/api-server.h"
 #include "cli/doctor/exchange.h"
 #include "cli/doctor/label.h"
+#include "cli/doctor/listener.h"
 #include "cli/doctor/peer.h"
 #include "cli/doctor/report.h"
 #include "cli/registry-command.h"
@@ -281,7 +282,7 @@ check_selinux (const Subject *subject, ObkCheckReport *report)
   source = obk_label_of_process (subject->server.pid);
   file = obk_label_of_file (subject->socket);
   parent = obk_label_of_file (directory);
-  listener = obk_label_of_listener (subject->socket);
+  listener = obk_listener_label (subject->socket);
   if (source == NULL)
     obk_check_skip (report, _ ("the API server's label cannot be read"));
   else if (allowed (report, source, parent, "dir", "search") && allowed (report, source, file, "sock_file", "write")
@@ -345,7 +346,7 @@ print_json (const Subject *subject, const GPtrArray *reports, gboolean passed)
   obk_canonical_json_end_array (json);
   obk_canonical_json_begin_array (json, "checks");
   for (guint i = 0; i < reports->len; i++)
-    obk_doctor_report_add_json (json, step_ids[i], g_ptr_array_index (reports, i));
+    obk_doctor_report_add_json (json, step_ids[i], g_ptr_array_index (reports, i), FALSE);
   obk_canonical_json_end_array (json);
   obk_canonical_json_end_object (json);
   text = obk_canonical_json_steal (json, NULL);

@@ -8,18 +8,16 @@
 #include "base/error.h"
 #include "base/names.h"
 #include "base/process.h"
+#include "cli/sample.h"
 #include "kms/client.h"
 
 #include <glib/gi18n.h>
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PLAINTEXT_LENGTH 32 /* that of the seeds which the API server has encrypted */
 #define UID "probe"
 
 static char *socket_path = NULL;
@@ -149,10 +147,10 @@ run_encrypt (Probe *probe, char **found, GError **error)
   if (!obk_kms_client_encrypt (probe->client, time_left (probe), probe->plaintext, UID, &probe->encrypted, error))
     return FALSE;
   bytes = g_bytes_get_data (probe->encrypted.ciphertext, &length);
-  if (length >= PLAINTEXT_LENGTH
-      && memmem (bytes, length, obk_secret_data (probe->plaintext), PLAINTEXT_LENGTH) != NULL)
+  if (length >= OBK_SAMPLE_LENGTH
+      && memmem (bytes, length, obk_secret_data (probe->plaintext), OBK_SAMPLE_LENGTH) != NULL)
     return obk_refuse (error, OBK_ERROR_UNKNOWN, "%s", _ ("the ciphertext holds the plaintext"));
-  *found = g_strdup_printf (_ ("%d random bytes became %zu, with %u annotations"), PLAINTEXT_LENGTH, length,
+  *found = g_strdup_printf (_ ("%d random bytes became %zu, with %u annotations"), OBK_SAMPLE_LENGTH, length,
                             g_hash_table_size (probe->encrypted.annotations));
   return check_key_id (probe->encrypted.key_id, error) && check_same_key (probe, error);
 }
@@ -162,11 +160,8 @@ run_decrypt (Probe *probe, char **found, GError **error)
 {
   g_autoptr (ObkSecret) back = obk_kms_client_decrypt (probe->client, time_left (probe), &probe->encrypted, UID, error);
 
-  if (back == NULL)
+  if (back == NULL || !obk_sample_check (probe->plaintext, back, error))
     return FALSE;
-  if (obk_secret_length (back) != PLAINTEXT_LENGTH
-      || memcmp (obk_secret_data (back), obk_secret_data (probe->plaintext), PLAINTEXT_LENGTH) != 0)
-    return obk_refuse (error, OBK_ERROR_UNKNOWN, "%s", _ ("what came back is not what was encrypted"));
   *found = g_strdup (_ ("the same bytes came back"));
   return TRUE;
 }
@@ -280,20 +275,6 @@ read_timeout (gint64 *timeout_us)
   return FALSE;
 }
 
-static ObkSecret *
-make_plaintext (void)
-{
-  g_autoptr (ObkSecret) plaintext = obk_secret_new (PLAINTEXT_LENGTH);
-
-  if (getrandom (obk_secret_writable (plaintext), PLAINTEXT_LENGTH, 0) != PLAINTEXT_LENGTH)
-    {
-      obk_command_complain (_ ("cannot get random bytes: %s"), g_strerror (errno));
-      return NULL;
-    }
-  obk_secret_set_length (plaintext, PLAINTEXT_LENGTH);
-  return g_steal_pointer (&plaintext);
-}
-
 static ObkExit
 run (const ObkGlobals *globals)
 {
@@ -309,9 +290,12 @@ run (const ObkGlobals *globals)
       obk_command_complain ("%s", error->message);
       return OBK_EXIT_FAILED;
     }
-  probe.plaintext = make_plaintext ();
+  probe.plaintext = obk_sample_new (&error);
   if (probe.plaintext == NULL)
-    return OBK_EXIT_FAILED;
+    {
+      obk_command_complain ("%s", error->message);
+      return OBK_EXIT_FAILED;
+    }
   warn_about_user (probe.path);
   probe.deadline_us = obk_clock_boot_us () + timeout_us;
   passed = run_steps (&probe);

@@ -18,18 +18,8 @@
 #include <unistd.h>
 
 /* Those of doctor that are of the key, in its order. */
-static const struct
-{
-  const char *id;
-  void (*run) (ObkDoctor *doctor, ObkCheckReport *report);
-} steps[] = {
-  { "registry.state", obk_doctor_registry_state },
-  { "openbao.auth", obk_doctor_auth },
-  { "transit.metadata", obk_doctor_metadata },
-  { "transit.profile", obk_doctor_profile },
-  { "transit.disable_upsert", obk_doctor_disable_upsert },
-  { "transit.version_restrictions", obk_doctor_version_restrictions },
-};
+static const char *const steps[] = { "registry.state",  "openbao.auth",           "transit.metadata",
+                                     "transit.profile", "transit.disable_upsert", "transit.version_restrictions" };
 
 #define N_STEPS G_N_ELEMENTS (steps)
 #define LAST_PREREQUISITE 2 /* transit.metadata: without it there is nothing to verify */
@@ -66,18 +56,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Result, result_clear)
 
 /* The versions */
 
-/* A version that Transit encrypts with no more can be asked for nothing: the metadata has the last word. */
-static void
-judge_unprovable (const ObkKeyMetadata *metadata, const ObkSnapshot *snapshot, ObkCheckReport *report)
-{
-  if (snapshot->version >= obk_profile_first_available (metadata))
-    obk_check_ok (report, _ ("decrypts by the metadata; it cannot be tried, since Transit encrypts from version %u on"),
-                  metadata->min_encryption_version);
-  else
-    obk_check_fail (report, _ ("lies below the minimum version %u and does not decrypt"),
-                    obk_profile_first_available (metadata));
-}
-
 static void
 judge_version (ObkDoctor *doctor, const ObkSnapshot *snapshot, ObkCheckReport *report)
 {
@@ -86,9 +64,17 @@ judge_version (ObkDoctor *doctor, const ObkSnapshot *snapshot, ObkCheckReport *r
   ObkKeyIdentity *identity = NULL;
   g_autoptr (GError) error = NULL;
 
+  if (snapshot->version < obk_profile_first_available (metadata))
+    {
+      obk_check_fail (report, _ ("lies below the minimum version %u and does not decrypt"),
+                      obk_profile_first_available (metadata));
+      obk_doctor_advise_on_minimum (doctor, report);
+      return;
+    }
   if (snapshot->version > metadata->latest_version || created_at == 0)
     {
       obk_check_fail (report, _ ("OpenBao does not have it"));
+      obk_doctor_advise_on_lost_version (doctor, report);
       return;
     }
   if (created_at != snapshot->created_at_unix)
@@ -96,11 +82,15 @@ judge_version (ObkDoctor *doctor, const ObkSnapshot *snapshot, ObkCheckReport *r
       g_autofree char *now = obk_registry_command_time (created_at);
 
       obk_check_fail (report, _ ("is another one: OpenBao says it was created %s"), now);
+      obk_doctor_advise_on_lost_version (doctor, report);
       return;
     }
   if (!obk_rotation_may_encrypt (metadata, snapshot->version))
     {
-      judge_unprovable (metadata, snapshot, report);
+      /* It can be asked for nothing: the metadata has the last word. */
+      obk_check_ok (report,
+                    _ ("decrypts by the metadata; it cannot be tried, since Transit encrypts from version %u on"),
+                    metadata->min_encryption_version);
       return;
     }
   identity = obk_key_identity_new (doctor->scope, snapshot->version, snapshot->created_at_unix);
@@ -108,7 +98,10 @@ judge_version (ObkDoctor *doctor, const ObkSnapshot *snapshot, ObkCheckReport *r
                       &error))
     obk_check_ok (report, _ ("encrypts, and decrypts what it has encrypted"));
   else
-    obk_check_fail (report, "%s", error->message);
+    {
+      obk_check_fail (report, "%s", error->message);
+      obk_doctor_advise_on_call (doctor, report, error);
+    }
   obk_key_identity_unref (identity);
 }
 
@@ -136,14 +129,16 @@ run_steps (ObkDoctor *doctor, Result *result)
 {
   for (gsize i = 0; i < N_STEPS; i++)
     {
+      const ObkCheck *check = obk_check_find (steps[i]);
       ObkCheckReport *report = obk_check_report_new ();
       gboolean possible
           = i != LAST_PREREQUISITE ? i < LAST_PREREQUISITE || doctor->metadata != NULL : doctor->session != NULL;
 
       if (possible)
-        steps[i].run (doctor, report);
+        check->run (doctor, report);
       else
-        obk_check_skip (report, _ ("needs %s"), steps[MIN (i - 1, LAST_PREREQUISITE)].id);
+        obk_check_skip (report, _ ("needs %s"), steps[MIN (i - 1, LAST_PREREQUISITE)]);
+      obk_check_report_complete (report, _ (check->remedy));
       g_ptr_array_add (result->reports, report);
     }
   if (doctor->metadata != NULL)
@@ -156,10 +151,10 @@ static gboolean
 has_passed (const Result *result)
 {
   for (guint i = 0; i < result->reports->len; i++)
-    if (obk_check_report_result (g_ptr_array_index (result->reports, i)) == OBK_CHECK_FAIL)
+    if (obk_check_report_has_failed (g_ptr_array_index (result->reports, i)))
       return FALSE;
   for (guint i = 0; i < result->versions->len; i++)
-    if (obk_check_report_result (g_array_index (result->versions, Version, i).report) == OBK_CHECK_FAIL)
+    if (obk_check_report_has_failed (g_array_index (result->versions, Version, i).report))
       return FALSE;
   return TRUE;
 }
@@ -172,7 +167,7 @@ print_text (const Result *result, const ObkConfig *config)
   obk_doctor_style_set_config (&style, config);
   for (guint i = 0; i < result->reports->len; i++)
     {
-      g_autofree char *text = obk_doctor_report_text (steps[i].id, g_ptr_array_index (result->reports, i), &style);
+      g_autofree char *text = obk_doctor_report_text (steps[i], g_ptr_array_index (result->reports, i), &style);
 
       fputs (text, stdout);
     }
@@ -188,7 +183,7 @@ print_text (const Result *result, const ObkConfig *config)
 }
 
 static void
-print_json (const Result *result)
+print_json (const Result *result, gboolean in_namespace)
 {
   g_autoptr (ObkCanonicalJson) json = obk_canonical_json_new (2);
   g_autofree char *text = NULL;
@@ -197,7 +192,7 @@ print_json (const Result *result)
   obk_canonical_json_boolean (json, "passed", has_passed (result));
   obk_canonical_json_begin_array (json, "checks");
   for (guint i = 0; i < result->reports->len; i++)
-    obk_doctor_report_add_json (json, steps[i].id, g_ptr_array_index (result->reports, i));
+    obk_doctor_report_add_json (json, steps[i], g_ptr_array_index (result->reports, i), in_namespace);
   obk_canonical_json_end_array (json);
   obk_canonical_json_begin_array (json, "versions");
   for (guint i = 0; i < result->versions->len; i++)
@@ -210,8 +205,7 @@ print_json (const Result *result)
       obk_canonical_json_int (json, "version", version->version);
       obk_canonical_json_string (json, "state", obk_snapshot_state_name (version->state));
       obk_canonical_json_string (json, "createdAt", created);
-      obk_canonical_json_string (json, "result", obk_check_result_name (finding->result));
-      obk_canonical_json_string (json, "text", finding->text);
+      obk_doctor_report_add_finding (json, finding, in_namespace);
       obk_canonical_json_end_object (json);
     }
   obk_canonical_json_end_array (json);
@@ -242,7 +236,7 @@ run (const ObkGlobals *globals)
   obk_ids_of_uid (geteuid (), getegid (), &doctor.options.service);
   run_steps (&doctor, &result);
   if (globals->json)
-    print_json (&result);
+    print_json (&result, doctor.config->openbao.namespace[0] != '\0');
   else
     print_text (&result, doctor.config);
   return has_passed (&result) ? OBK_EXIT_OK : OBK_EXIT_CHECK;

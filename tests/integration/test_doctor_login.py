@@ -252,7 +252,17 @@ def test_another_signer(node):
 
 def test_another_auth_mount(node):
     report = Report(reconfigure(node, **{"auth.jwt.mountPath": "auth/absent"}))
-    assert_first(report, "openbao.auth", "permission denied", "auth.jwt.mountPath", "bao auth list")
+    assert_first(report, "openbao.auth", "permission denied", "no auth method is mounted at auth.jwt.mountPath", "bao auth list")
+    report = Report(reconfigure(node, **{"auth.jwt.mountPath": node.tenant.auth}))
+    assert_first(report, "openbao.auth", "permission denied", 'begins with "auth/"')
+
+
+def test_keys_that_openbao_cannot_get(node):
+    node.tenant.request("POST", f"auth/{node.tenant.auth}/config", {
+        "jwks_url": "https://127.0.0.1:1/keys", "jwt_validation_pubkeys": [], "skip_jwks_validation": True})
+    report = Report(node.config)
+    assert_first(report, "openbao.auth", "fetching keys", "jwks_url or oidc_discovery_url")
+    assert "127.0.0.1:1/keys" in as_administrator(node.tenant.bao, report.commands("openbao.auth")[0])
 
 
 ROLES = {
@@ -260,7 +270,7 @@ ROLES = {
     "of-another-claim": ({"user_claim": "email"}, "not found in token", "user_claim"),
     "of-groups": ({"groups_claim": "groups"}, "not found in token", "groups_claim"),
     "of-bound-claims": ({"bound_claims": {"team": "x"}}, "error validating claims", "bound_claims"),
-    "of-other-networks": ({"token_bound_cidrs": ["192.0.2.0/24"]}, "permission denied", "token_bound_cidrs"),
+    "of-other-networks": ({"token_bound_cidrs": ["192.0.2.0/24"]}, "permission denied", "the role's token_bound_cidrs leave"),
 }
 
 
@@ -275,6 +285,7 @@ def test_a_role_that_does_not_fit(node, name):
 
 
 @pytest.mark.parametrize("kind, part", [("cert", "no client certificate found"), ("approle", "missing role_id"),
+                                        ("userpass", "permission denied"),
                                         ("kubernetes", "invalid role name")])
 def test_an_auth_mount_of_another_kind(node, kind, part):
     node.tenant.request("POST", f"sys/auth/{node.tenant.auth}-{kind}", {"type": kind})
@@ -308,6 +319,12 @@ def test_a_namespace_that_is_locked(openbao, make_provider, directory):
     openbao.request("POST", "sys/namespaces/api-lock/lock/team", {})
     report = Report(provider.config, "--before-start")
     assert_first(report, "openbao.auth", "has been locked", "unlock the namespace")
+    openbao.request("POST", "sys/namespaces/api-lock/unlock/team", {})
+    tenant.write_jwt(aud="other")
+    asked, = Report(provider.config, "--before-start").checks["openbao.auth"]["findings"]
+    assert asked["commands"] == ["BAO_NAMESPACE=<namespace> bao read <auth>/role/<role>"]
+    tenant.write_jwt()
+    openbao.request("POST", "sys/namespaces/api-lock/lock/team", {})
     as_administrator(openbao, report.commands("openbao.auth")[0])
     assert Report(provider.config, "--before-start").exit == 0
 

@@ -9,6 +9,7 @@ import pathlib
 import pty
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -101,6 +102,14 @@ def test_no_such_group(node):
     assert_first(report, "socket.group", "no-such-group", "groupadd --system no-such-group")
 
 
+def test_a_group_that_has_gone(service_node):
+    """Its number is still at the socket's directory."""
+    os.chown(service_node.directory, SERVICE, 12345)
+    set_as_service(service_node, **{"server.socketGroup": "no-such-group"})
+    assert Report(service_node.config, "--before-start").commands("socket.group") == [
+        "groupadd --system --gid 12345 no-such-group", f"usermod -aG no-such-group $(id -nu {SERVICE})"]
+
+
 def test_a_socket_of_another_group(node):
     os.chown(node.socket, -1, 12345)
     report = Report(node.config)
@@ -184,7 +193,8 @@ def test_a_way_to_the_socket_for_its_group(node, directory, group, result):
 def test_the_state_of_another_cluster(node, field):
     report = Report(reconfigure(node, **{f"transit.keyIdScope.{field}": "another"}))
     assert_first(report, "registry.state", str(node.state_path), "set that field of the configuration back")
-    assert report.commands("registry.state") == []
+    node.stop()
+    assert plan(node, report)["replaced"]["loads"] is False
 
 
 def plan(node, report):
@@ -309,6 +319,35 @@ def test_a_stopped_service_is_not_started(node, systemd, arguments):
             of_systemd.accept()
     if not arguments:
         assert_first(report, "kms.status_encrypt", "bao-kms-provider.service does not run", "systemctl enable --now")
+
+
+def test_a_service_whose_user_has_gone(node, systemd):
+    node.stop()
+    prefix = systemd(["LoadState=loaded", "ActiveState=activating", "SubState=auto-restart", "Result=exit-code", "NRestarts=3",
+                      "ExecMainCode=1", "ExecMainStatus=217", "MainPID=0", "UnitFileState=enabled", "After=network-online.target"])
+    report = Report(node.config, prefix=prefix)
+    assert_first(report, "kms.status_encrypt", "exit code 217: its user does not exist")
+    assert report.commands("kms.status_encrypt") == ["systemd-sysusers", "systemctl restart bao-kms-provider.service"]
+
+
+def test_nobody_is_connected_to_before_the_start(node):
+    """Whoever keeps a socket for a service of another name would start it by that."""
+    node.stop()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(node.socket))
+        os.chmod(node.socket, 0o660)
+        other.listen(8)
+        other.setblocking(False)
+        assert Report(node.config, "--before-start").exit == 0
+        with pytest.raises(BlockingIOError):
+            other.accept()
+
+
+def test_a_provider_that_hangs(node):
+    os.kill(node.pid, signal.SIGSTOP)
+    report = Report(node.config)
+    os.kill(node.pid, signal.SIGCONT)
+    assert_first(report, "kms.status_encrypt", "DEADLINE_EXCEEDED", "it hangs", "systemctl restart bao-kms-provider.service")
 
 
 def test_a_masked_service(node, systemd):
@@ -506,6 +545,16 @@ def test_root_checks_as_the_service(service_node):
     assert_first(report, "registry.state", "may not write", "install -d")
     run_all(report.commands("registry.state"))
     assert Report(service_node.config, "--before-start").results["registry.state"] == "ok"
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o700], ids=oct)
+def test_a_socket_directory_that_is_roots(service_node, mode):
+    """As somebody makes it by mkdir."""
+    place = service_node.directory.parent / "run"
+    place.mkdir()
+    os.chmod(place, mode)
+    set_as_service(service_node, **{"server.socketPath": str(place / "kms.sock")})
+    refused_until_done(service_node, "socket.parent", "install -d -m 2750")
 
 
 def test_the_service_itself_and_somebody_else(service_node):

@@ -3,9 +3,11 @@
 that fails, and its remedy works."""
 
 import os
+import pathlib
 import re
 import socket
 import ssl
+import subprocess
 import time
 
 import pytest
@@ -32,6 +34,12 @@ def test_a_port_that_is_closed(node):
         closed.bind(("127.0.0.1", 0))
         report = Report(reconfigure(node, **{"openbao.address": f"https://127.0.0.1:{closed.getsockname()[1]}"}))
     assert_first(report, "openbao.connect", "refused", "systemctl status openbao")
+
+
+def test_the_port_of_the_cluster(node, openbao):
+    """Of OpenBao's nodes among themselves."""
+    report = Report(reconfigure(node, **{"openbao.address": f"https://127.0.0.1:{openbao.cluster_port}"}))
+    assert_first(report, "openbao.tls", "internal error of the server", "cluster_address (8201)")
 
 
 def test_one_of_several_addresses_is_out(node):
@@ -192,10 +200,43 @@ def test_a_role_without_a_policy(node):
 def test_a_role_with_several_policies(node):
     node.tenant.write_role(token_policies=["absent", "others"])
     report = Report(node.config)
-    assert_first(report, "transit.capabilities", "policy openbao")
-    read, write = report.commands("transit.capabilities")
-    assert "others" in as_administrator(node.tenant.bao, read)
-    assert write.endswith("| bao policy write POLICY -")  # which of them it is, the role does not say
+    assert_first(report, "transit.capabilities", "policy openbao", "several policies")
+    for command in report.commands("transit.capabilities"):
+        as_administrator(node.tenant.bao, command)
+    assert Report(node.config).results["transit.capabilities"] == "ok"
+    assert "others" not in node.tenant.request("GET", f"auth/{node.tenant.auth}/role/kms")["data"]["token_policies"]
+
+
+WIDE = 'path "*" { capabilities = ["create","read","update","delete","list","sudo"] }'
+
+
+def test_a_default_policy_that_is_wide(node):
+    """It is everybody's, and no policy of the provider's can take back what it gives."""
+    path = "sys/policies/acl/default"
+    policy = node.tenant.request("GET", path)["data"]["policy"]
+    node.tenant.write_role(token_no_default_policy=False)
+    try:
+        node.tenant.request("PUT", path, {"policy": policy + WIDE})
+        report = Report(node.config)
+        assert_first(report, "transit.capabilities", "must not", "several policies")
+        for command in report.commands("transit.capabilities"):
+            as_administrator(node.tenant.bao, command)
+        assert Report(node.config).results["transit.capabilities"] == "ok"
+    finally:
+        node.tenant.request("PUT", path, {"policy": policy})
+
+
+def test_a_policy_of_the_identity(node):
+    """Neither the role nor its policy can take it back."""
+    bao = node.tenant.bao
+    bao.request("PUT", "sys/policies/acl/wide", {"policy": WIDE})
+    login = bao.request("POST", f"auth/{node.tenant.auth}/login", {"role": "kms", "jwt": node.tenant.signer.sign()}, token="")
+    bao.write(f"identity/entity/id/{login['auth']['entity_id']}", {"policies": ["wide"]})
+    report = Report(node.config)
+    assert_first(report, "transit.capabilities", "must not", "policies of its identity")
+    for command in report.commands("transit.capabilities"):
+        as_administrator(bao, command)
+    assert Report(node.config).results["transit.capabilities"] == "ok"
 
 
 def test_a_policy_that_limits_parameters(node):
@@ -241,9 +282,26 @@ def test_a_missing_key(node):
     tenant.request("POST", f"{tenant.mount}/keys/{tenant.key}/config", {"deletion_allowed": True})
     tenant.request("DELETE", f"{tenant.mount}/keys/{tenant.key}")
     report = Report(node.config)
-    assert_first(report, "transit.metadata", "404", "transit.keyName")
+    assert_first(report, "transit.metadata", "there is no key of the name of transit.keyName", "do not make a new one")
+    assert report.commands("transit.metadata") == [f"bao list {tenant.mount}/keys"]  # what was encrypted needs the old one
+    node.stop()
+    for suffix in ("", ".checkpoint"):
+        pathlib.Path(f"{node.state_path}{suffix}").unlink()
+    report = Report(node.config, "--before-start")
+    assert_first(report, "transit.metadata", "only for a new cluster make the key")
     as_administrator(tenant.bao, report.commands("transit.metadata")[1])
-    assert Report(node.config).results["transit.metadata"] == "ok"
+    assert Report(node.config, "--before-start").results["transit.metadata"] == "ok"
+
+
+@pytest.mark.parametrize("kind", ["hmac", "ed25519", "ecdsa-p256"])
+def test_a_key_that_does_not_encrypt(make_provider, fresh_tenant, kind):
+    provider = make_provider(fresh_tenant, **{"transit.keyName": "other"})
+    os.chmod(provider.directory, 0o2750)
+    fresh_tenant.request("POST", f"{fresh_tenant.mount}/keys/other", {"type": kind, **({"key_size": 32} if kind == "hmac" else {})})
+    fresh_tenant.request("PUT", f"sys/policies/acl/{fresh_tenant.policy_name}", {
+        "policy": policy_for(fresh_tenant).replace(f"/{fresh_tenant.key}\"", "/other\"")})
+    report = Report(provider.config, "--before-start")
+    assert_first(report, "transit.profile", f"but {kind}, which does not encrypt", "make another key and name it in transit.keyName")
 
 
 @pytest.mark.parametrize("options", [{"type": "kv"}, {"type": "kv", "options": {"version": "2"}}, {"type": "pki"}],
@@ -263,6 +321,10 @@ def test_another_engine(node, options):
 def test_another_key_or_mount(node, field):
     report = Report(reconfigure(node, **{field: "absent"}))
     assert_first(report, "transit.capabilities", f"{field} is wrong", "correct the field")
+    with pytest.raises(subprocess.CalledProcessError):  # no policy for what is not there in the place of the right one
+        as_administrator(node.tenant.bao, report.commands("transit.capabilities")[1])
+    reconfigure(node)
+    assert Report(node.config).exit == 0
 
 
 def test_a_mount_that_upserts(node):
@@ -313,6 +375,18 @@ def test_an_encryption_minimum_that_was_raised(node):
 
 
 # The clock
+
+def test_a_clock_of_another_year(make_provider, fresh_tenant, directory):
+    """OpenBao cannot be asked for the time: its certificate is not valid by that clock."""
+    clock = ShiftedClock(directory)
+    provider = make_provider(fresh_tenant)
+    os.chmod(provider.directory, 0o2750)
+    for years in (-20, 20):
+        clock.shift(years * 365 * 86400)
+        report = Report(provider.config, "--before-start", environment=clock.environment)
+        assert_first(report, "jwt.local", "this node's clock says", "neither OpenBao's certificate is in its time",
+                     "timedatectl set-ntp true")
+
 
 def test_a_clock_that_is_off(make_provider, fresh_tenant, directory):
     clock = ShiftedClock(directory)

@@ -7,6 +7,7 @@ import pathlib
 import shlex
 import shutil
 import subprocess
+import time
 
 import jsonschema
 import pytest
@@ -185,6 +186,27 @@ def test_which_process(served, stand_in):
 
 # verify-key
 
+def assert_remedies(report):
+    """As doctor's: each failure says what to do."""
+    failed = [finding for check in report["checks"] for finding in check["findings"] if finding["result"] == "fail"]
+    failed += [version for version in report["versions"] if version["result"] == "fail"]
+    assert failed and all(finding.get("remedy") or finding.get("commands") for finding in failed), report["text"]
+
+
+def test_a_version_that_is_another_one(make_provider, fresh_tenant):
+    provider = make_provider(fresh_tenant).start(wait="healthy")
+    provider.stop()
+    place = f"{fresh_tenant.mount}/keys/{fresh_tenant.key}"
+    fresh_tenant.request("POST", f"{place}/config", {"deletion_allowed": True})
+    fresh_tenant.request("DELETE", place)
+    time.sleep(1.1)  # creation times are of whole seconds
+    fresh_tenant.request("POST", place, {"type": "aes256-gcm96"})
+    report = run_report("verify-key", "--config", provider.config)
+    version, = report["versions"]
+    assert "is another one" in version["text"] and version["commands"][0].startswith("bao-kms-provider recover-state --replace")
+    assert_remedies(report)
+
+
 def test_a_key_in_good_order(make_provider, fresh_tenant):
     provider = make_provider(fresh_tenant, **{"rotation.activationDelay": "1s"}).start(wait="healthy")
     fresh_tenant.rotate()
@@ -200,6 +222,10 @@ def test_a_key_in_good_order(make_provider, fresh_tenant):
     report = run_report("verify-key", "--config", provider.config)
     assert report["versions"][1]["result"] == "fail"
     assert first_failure(report)[0] == "transit.version_restrictions"
+    lower = "config min_decryption_version=1"
+    assert report["versions"][1]["commands"] == [f"bao write <mount>/keys/<key>/{lower}"]
+    assert report["text"].count(f"bao write {fresh_tenant.mount}/keys/{fresh_tenant.key}/{lower}") == 2, report["text"]
+    assert_remedies(report)
 
 
 def test_a_key_that_may_not_be_used(make_provider, fresh_tenant):
@@ -210,6 +236,7 @@ def test_a_key_that_may_not_be_used(make_provider, fresh_tenant):
     fresh_tenant.write_jwt(lifetime=-60)
     report = run_report("verify-key", "--config", provider.config)
     assert first_failure(report)[0] == "openbao.auth" and report["versions"] == []
+    assert_remedies(report)
     assert report["results"]["transit.profile"] == "skip"
 
 

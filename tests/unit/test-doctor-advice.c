@@ -88,7 +88,9 @@ test_jwt_login (void)
     { 400, "no client certificate found", "type jwt" },
     { 400, "invalid role name \\\"kms\\\"", "type jwt" },
     { 500, "missing role_id", "type jwt" },
-    { 403, "permission denied", "no auth method is mounted" },
+    { 400, "error validating token: error verifying token signature: fetching keys oidc: get keys failed Get",
+      "jwks_url" },
+    { 400, "error configuring token validator: keyset configuration error: Get", "oidc_discovery_url" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)

@@ -64,10 +64,17 @@ const ObkAdvice obk_advice_on_certificate[] = {
   { NULL, NULL, NULL },
 };
 
+#define NO_KEYSET                                                                                                      \
+  N_ ("OpenBao cannot get the issuer's keys: see that its machines reach jwks_url or oidc_discovery_url of the "       \
+      "mount, "                                                                                                        \
+      "and that jwks_ca_pem or oidc_discovery_ca_pem is the authority of that one's certificate")
+
 #define OTHER_METHOD N_ ("auth.jwt.mountPath is a mount of another kind: name one of type jwt")
 
 const ObkAdvice obk_advice_on_jwt_login[] = {
-  { OBK_ANSWER_SAYS_NO_ROLE, N_ ("the role of auth.jwt.role is not there: correct that field, or make the role"),
+  { OBK_ANSWER_SAYS_NO_ROLE,
+    N_ ("the role of auth.jwt.role is not there: correct that field, or have OpenBao's administrator make the role (as "
+        "the openbao-setup.sh of init does)"),
     "bao list <auth>/role" },
   { OBK_ANSWER_SAYS_AUDIENCE,
     N_ ("the JWT's audience is not among the role's bound_audiences: have the JWT issued for it, or change "
@@ -84,6 +91,8 @@ const ObkAdvice obk_advice_on_jwt_login[] = {
     N_ ("none of the mount's keys has signed the JWT: renew jwt_validation_pubkeys, jwks_url or "
         "oidc_discovery_url of the mount"),
     "bao read <auth>/config" },
+  { OBK_ANSWER_SAYS_NO_KEYSET, NO_KEYSET, "bao read <auth>/config" },
+  { OBK_ANSWER_SAYS_NO_ISSUER, NO_KEYSET, "bao read <auth>/config" },
   { OBK_ANSWER_SAYS_EXPIRED,
     N_ ("the JWT has ended by OpenBao's clock: have its issuer write a fresh one, and compare the "
         "clocks"),
@@ -108,10 +117,6 @@ const ObkAdvice obk_advice_on_jwt_login[] = {
   { OBK_ANSWER_SAYS_IS_CERT, OTHER_METHOD, "bao auth list" },
   { OBK_ANSWER_SAYS_IS_APPROLE, OTHER_METHOD, "bao auth list" },
   { OBK_ANSWER_SAYS_IS_KUBERNETES, OTHER_METHOD, "bao auth list" },
-  { OBK_ANSWER_SAYS_DENIED,
-    N_ ("no auth method is mounted at auth.jwt.mountPath, in openbao.namespace if there is one; "
-        "or the role's token_bound_cidrs leave this node out. Correct the field or the mount"),
-    "bao auth list" },
   { NULL, NULL, NULL },
 };
 
@@ -134,6 +139,11 @@ const ObkAdvice obk_advice_on_tls[] = {
   { OBK_TLS_SAYS_CLIENT,
     N_ ("take tls_require_and_verify_client_cert out of OpenBao's listener, or use "
         "auth.method cert"),
+    NULL },
+  { OBK_TLS_SAYS_INTERNAL,
+    N_ ("correct the port if it is the one of OpenBao's cluster_address (8201), which is for other nodes of it; else "
+        "see "
+        "OpenBao's log"),
     NULL },
   { OBK_TLS_SAYS_USE, N_ ("have OpenBao's certificate issued with the extended key usage serverAuth"), NULL },
   { OBK_TLS_SAYS_VERSION, N_ ("let OpenBao's listener speak TLS 1.2 or 1.3 (tls_min_version, tls_max_version)"), NULL },
@@ -190,16 +200,12 @@ const ObkAdvice obk_advice_on_jwt[] = {
   { NULL, NULL, NULL },
 };
 
-#define OTHER_KEY                                                                                                      \
-  N_ ("make another key, name it in transit.keyName with a keyLineageId of its own, and "                              \
-      "move to it by a second provider beside this one")
-
 const ObkAdvice obk_advice_on_key[] = {
   { OBK_PROFILE_SAYS_SOFT_DELETED, N_ ("bring the key back"), "bao write -f <mount>/keys/<key>/soft-delete-restore" },
   { OBK_PROFILE_SAYS_DELETABLE, N_ ("forbid its deletion"),
     "bao write <mount>/keys/<key>/config deletion_allowed=false" },
-  { OBK_PROFILE_SAYS_OTHER_KEY, OTHER_KEY, "bao write <mount>/keys/NEW type=aes256-gcm96" },
-  { OBK_PROFILE_SAYS_OTHER_TYPE, OTHER_KEY, "bao write <mount>/keys/NEW type=aes256-gcm96" },
+  { OBK_PROFILE_SAYS_OTHER_KEY, OBK_ADVICE_OTHER_KEY, "bao write <mount>/keys/NEW type=aes256-gcm96" },
+  { OBK_PROFILE_SAYS_OTHER_TYPE, OBK_ADVICE_OTHER_KEY, "bao write <mount>/keys/NEW type=aes256-gcm96" },
   { NULL, NULL, NULL },
 };
 

@@ -11,6 +11,11 @@ G_BEGIN_DECLS
 /* Before a command for "bao" that OpenBao takes in no other namespace, or not in the one that is configured */
 #define OBK_ADVICE_IN_ROOT_NAMESPACE "BAO_NAMESPACE= "
 
+/* Of a key that can never be right */
+#define OBK_ADVICE_OTHER_KEY                                                                                           \
+  N_ ("make another key, name it in transit.keyName with a keyLineageId of its own, and "                              \
+      "move to it by a second provider beside this one")
+
 /* One row of a table. The first row whose phrase is in the text counts. */
 typedef struct
 {

@@ -183,6 +183,12 @@ obk_check_report_result (const ObkCheckReport *report)
   return worst;
 }
 
+gboolean
+obk_check_report_has_failed (const ObkCheckReport *report)
+{
+  return obk_check_report_result (report) == OBK_CHECK_FAIL;
+}
+
 /* Between processes */
 
 /* A text that GVariant takes: what comes from files and servers need not be UTF-8. */
@@ -242,14 +248,13 @@ obk_check_report_read (GBytes *bytes)
 
 /* Running one */
 
-static gsize
-find_check (const char *id)
+const ObkCheck *
+obk_check_find (const char *id)
 {
-  gsize i = 0;
-
-  while (i < obk_n_checks () && strcmp (obk_checks[i].id, id) != 0)
-    i++;
-  return i;
+  for (gsize i = 0; i < obk_n_checks (); i++)
+    if (strcmp (obk_checks[i].id, id) == 0)
+      return &obk_checks[i];
+  return NULL;
 }
 
 ObkCheckReport *
@@ -264,7 +269,8 @@ obk_check_run (gsize index, const GPtrArray *reports, struct _ObkDoctor *doctor)
   report = obk_check_report_new ();
   for (gsize i = 0; i < OBK_MAX_PREREQUISITES && check->needs[i] != NULL; i++)
     {
-      gsize needed = find_check (check->needs[i]);
+      const ObkCheck *found = obk_check_find (check->needs[i]);
+      gsize needed = found != NULL ? (gsize)(found - obk_checks) : index;
 
       g_return_val_if_fail (needed < index, report);
       if (!((const ObkCheckReport *)g_ptr_array_index (reports, needed))->blocks)

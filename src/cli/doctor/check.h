@@ -58,6 +58,8 @@ void obk_check_report_complete (ObkCheckReport *report, const char *remedy);
 /* Returns: the worst of its findings */
 ObkCheckResult obk_check_report_result (const ObkCheckReport *report);
 
+gboolean obk_check_report_has_failed (const ObkCheckReport *report);
+
 /* From one process to another; what is read may be anything. Returns: (transfer full) (nullable) */
 GBytes *obk_check_report_write (const ObkCheckReport *report);
 ObkCheckReport *obk_check_report_read (GBytes *bytes);
@@ -86,6 +88,9 @@ typedef struct
 /* The table, in the order in which they run. */
 extern const ObkCheck obk_checks[];
 gsize obk_n_checks (void);
+
+/* Returns: (transfer none) (nullable): the row of that id */
+const ObkCheck *obk_check_find (const char *id);
 
 /**
  * obk_check_run:

@@ -13,7 +13,7 @@ const ObkCheck obk_checks[] = {
     .needs = { "config.load" },
     .run = obk_doctor_config_validate,
     .meaning = N_ ("Every field is known, there, of its type and within its rule."),
-    .remedy = N_ ("Each finding names file, line, column and field; docs/configuration.md has them all.") },
+    .remedy = N_ ("Each finding names file, line, column and field; bao-kms-provider.yaml(5) has them all.") },
   { .id = "socket.group",
     .needs = { "config.validate" },
     .run = obk_doctor_socket_group,
@@ -155,7 +155,8 @@ const ObkCheck obk_checks[] = {
     .meaning
     = N_ ("The state and its checkpoint can be loaded under this configuration, the service can lock and save them, "
           "and there is room for it; where there is none, a first one may be made."),
-    .remedy = N_ ("The finding names the file and the way out; docs/rotation.md explains them.") },
+    .remedy = N_ (
+        "The finding names the file and the way out: both files from a backup or a healthy peer, or recover-state.") },
   { .id = "key_id.deterministic",
     .needs = { "registry.state", "transit.metadata" },
     .run = obk_doctor_key_id,

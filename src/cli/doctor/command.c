@@ -103,6 +103,7 @@ prepare (ObkDoctor *doctor, const ObkGlobals *globals, GError **error)
   doctor->options.outage = doctor->outage;
   doctor->options.would_start = doctor->outage != NULL && obk_unit_is_active (socket);
   doctor->options.is_masked = obk_unit_is_masked (unit) || obk_unit_is_masked (socket);
+  doctor->options.lacks_user = obk_unit_lacks_user (unit);
   doctor->options.is_service = doctor->options.is_root || geteuid () == doctor->options.service.uid;
   return TRUE;
 }
@@ -172,18 +173,12 @@ run_here (ObkDoctor *doctor, gsize i, const GPtrArray *reports)
   return report;
 }
 
-static gboolean
-has_passed (const ObkCheckReport *report)
-{
-  return obk_check_report_result (report) != OBK_CHECK_FAIL;
-}
-
 /* The first two checks are of the configuration. */
 static ObkExit
 judge (const GPtrArray *reports)
 {
   for (guint i = 0; i < reports->len; i++)
-    if (!has_passed (g_ptr_array_index (reports, i)))
+    if (obk_check_report_has_failed (g_ptr_array_index (reports, i)))
       return g_str_has_prefix (obk_checks[i].id, "config.") ? OBK_EXIT_CONFIG : OBK_EXIT_CHECK;
   return OBK_EXIT_OK;
 }
@@ -218,6 +213,7 @@ run_checks (ObkDoctor *doctor, ObkCheckPeer *peer, gboolean json)
                                                 .config_path = obk_config_path (doctor->options.config_path),
                                                 .service = service,
                                                 .is_service = doctor->options.is_service,
+                                                .in_namespace = style.namespace != NULL,
                                                 .passed = exit == OBK_EXIT_OK,
                                             });
   else

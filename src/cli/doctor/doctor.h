@@ -28,6 +28,7 @@ typedef struct
   const char *outage;                    /* (nullable): that the service does not run, by systemd's word */
   gboolean would_start;                  /* systemd listens for a service that does not run: a connection starts it */
   gboolean is_masked;                    /* a unit of it */
+  gboolean lacks_user;                   /* systemd could not start it for that */
 } ObkDoctorOptions;
 
 /* One configured address of OpenBao, as far as it has been followed. */
@@ -49,9 +50,10 @@ struct _ObkDoctor
   char *units;          /* "NAME.socket NAME.service" */
   GPtrArray *addresses; /* of ObkDoctorAddress */
   ObkPoller *poller;
-  ObkCertSigner *signer;    /* (nullable): while its checks run */
-  ObkSession *session;      /* from openbao.auth on, when that has passed */
-  GStrv policies;           /* that the role gives, without OpenBao's own "default"; likewise */
+  ObkCertSigner *signer; /* (nullable): while its checks run */
+  ObkSession *session;   /* from openbao.auth on, when that has passed */
+  GStrv policies;        /* that the role gives, without OpenBao's own "default"; likewise */
+  gboolean has_default_policy;
   ObkKeyMetadata *metadata; /* (nullable): from transit.metadata on */
   gboolean state_read;      /* see obk_doctor_state() */
   ObkState *state;          /* (nullable) */
@@ -124,6 +126,21 @@ void obk_doctor_judge_clock (const ObkConfig *config, ObkCheckReport *report, co
 /* A clock that is off by less says nothing: the Date header has whole seconds, and the answer took its time. */
 #define OBK_DOCTOR_CLOCK_US (5 * (gint64)G_USEC_PER_SEC)
 #define OBK_DOCTOR_SET_CLOCK "timedatectl set-ntp true\nchronyc makestep"
+
+/* Adds the command that plans a new state. @option: " --replace" for one in the place of what is there, or "" */
+void obk_doctor_advise_recovery (const ObkDoctor *doctor, ObkCheckReport *report, const char *option);
+
+/* Adds the remedy for a version that this node needs and OpenBao does not have, or has as another one. */
+void obk_doctor_advise_on_lost_version (const ObkDoctor *doctor, ObkCheckReport *report);
+
+/* Adds the remedy for a minimum of Transit that shuts out what this node's state needs. */
+void obk_doctor_advise_on_minimum (const ObkDoctor *doctor, ObkCheckReport *report);
+
+/* Adds the policy that is needed, and its role. */
+void obk_doctor_advise_on_policy (const ObkDoctor *doctor, ObkCheckReport *report, gboolean wide);
+
+/* Adds the remedy for a call to Transit that was refused. */
+void obk_doctor_advise_on_call (ObkDoctor *doctor, ObkCheckReport *report, const GError *error);
 
 /* Returns: (transfer full): a word that a shell takes as it is */
 char *obk_doctor_quote (const char *text);

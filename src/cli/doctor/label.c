@@ -11,10 +11,7 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #define OUR_CONTEXT "system_u:system_r:" OBK_SELINUX_DOMAIN
 #define OUR_CONTEXT_MLS OUR_CONTEXT ":s0"
@@ -118,22 +115,6 @@ judge_files (const char *const *paths, ObkCheckReport *report)
   for (; *paths != NULL; paths++)
     judge_file (labels, *paths, report);
   selabel_close (labels);
-}
-
-char *
-obk_label_of_listener (const char *path)
-{
-  struct sockaddr_un address = { .sun_family = AF_UNIX };
-  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  char *context = NULL;
-  char *found = NULL;
-
-  g_strlcpy (address.sun_path, path, sizeof address.sun_path);
-  if (fd >= 0 && connect (fd, (const struct sockaddr *)&address, sizeof address) == 0 && getpeercon (fd, &context) == 0)
-    found = take_context (context);
-  if (fd >= 0)
-    close (fd);
-  return found;
 }
 
 static gboolean

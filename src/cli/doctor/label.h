@@ -41,8 +41,6 @@ gboolean obk_label_enabled (void);
 /* Returns: (transfer full) (nullable): the context */
 char *obk_label_of_process (pid_t pid);
 char *obk_label_of_file (const char *path);
-/* Of who listens; with socket activation systemd has given the socket the domain of what it starts. */
-char *obk_label_of_listener (const char *socket_path);
 
 /* FALSE with OBK_ERROR_POLICY_DENIED, or OBK_ERROR_UNKNOWN when the policy cannot be asked */
 gboolean obk_label_allows (const ObkLabelAccess *access, GError **error) G_GNUC_WARN_UNUSED_RESULT;

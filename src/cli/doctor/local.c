@@ -9,11 +9,13 @@
 #include "cli/doctor/advice.h"
 #include "cli/registry-command.h"
 #include "openbao/jwt.h"
+#include "openbao/tls-error.h"
 #include "provider/scope.h"
 
 #include <glib/gi18n.h>
 
 #include <errno.h>
+#include <grp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -88,7 +90,7 @@ obk_doctor_config_validate (ObkDoctor *doctor, ObkCheckReport *report)
         obk_check_remedy (report, _ ("correct %s where doctor and the service get it from (systemctl cat)"),
                           problem->source);
       else if (i == 0)
-        obk_check_remedy (report, _ ("correct the file; docs/configuration.md has every field"));
+        obk_check_remedy (report, _ ("correct the file; \"man bao-kms-provider.yaml\" has every field"));
     }
   if (problems->len == 0)
     {
@@ -152,6 +154,25 @@ check_socket_file (ObkDoctor *doctor, ObkCheckReport *report, gid_t gid)
     }
 }
 
+/* A group that went leaves its number at the socket's directory: with that one back, all is as it was. */
+static void
+advise_on_group (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  const char *group = doctor->config->server.socket_group;
+  const ObkIds *service = &doctor->options.service;
+  g_autofree char *parent = NULL;
+  struct stat status;
+
+  obk_check_remedy (report, _ ("make it, or correct server.socketGroup"));
+  if (!stat_parent (doctor->config, &parent, &status) || getgrgid (status.st_gid) != NULL)
+    obk_check_command (report, "groupadd --system %s", group);
+  else if (service->uid == 0)
+    obk_check_command (report, "groupadd --system --gid %u %s", status.st_gid, group);
+  else
+    obk_check_command (report, "groupadd --system --gid %u %s\nusermod -aG %s $(id -nu %u)", status.st_gid, group,
+                       group, service->uid);
+}
+
 void
 obk_doctor_socket_group (ObkDoctor *doctor, ObkCheckReport *report)
 {
@@ -166,8 +187,7 @@ obk_doctor_socket_group (ObkDoctor *doctor, ObkCheckReport *report)
   if (!obk_group_find (group, &gid))
     {
       obk_check_fail (report, _ ("group \"%s\" of server.socketGroup does not exist"), group);
-      obk_check_remedy (report, _ ("make it, or correct server.socketGroup"));
-      obk_check_command (report, "groupadd --system %s", group);
+      advise_on_group (doctor, report);
       return;
     }
   check_socket_file (doctor, report, gid);
@@ -275,7 +295,7 @@ check_parent_modes (ObkDoctor *doctor, ObkCheckReport *report, const char *paren
                              "through"),
                           status->st_gid);
       if (!has_odd_group (doctor->config, gid))
-        obk_check_command (report, "chgrp %s %s\nchmod 2750 %s", group, quoted, quoted);
+        obk_check_command (report, "install -d -m 2750 -o %u -g %s %s", service->uid, group, quoted);
     }
 }
 
@@ -320,18 +340,21 @@ obk_doctor_socket_parent (ObkDoctor *doctor, ObkCheckReport *report)
 
 /* The JWT */
 
-/* By how much the clock is ahead of the first server that answers, 0 when it is right or unknown. @known: (out) */
+/* By how much the clock is ahead of the first server that answers, 0 when it is right or unknown. @known: (out)
+ * @out_of_time: (out): that a server's certificate is not valid now, either */
 static gint64
-find_clock_offset (ObkDoctor *doctor, gboolean *known)
+find_clock_offset (ObkDoctor *doctor, gboolean *known, gboolean *out_of_time)
 {
   gint64 offset_us = 0;
 
-  *known = FALSE;
+  *known = *out_of_time = FALSE;
   for (guint i = 0; i < doctor->addresses->len && !*known; i++)
     {
       ObkDoctorAddress *address = g_ptr_array_index (doctor->addresses, i);
+      g_autoptr (GError) error = NULL;
 
-      *known = obk_doctor_clock_offset (doctor, address, &offset_us, NULL);
+      *known = obk_doctor_clock_offset (doctor, address, &offset_us, &error);
+      *out_of_time = *out_of_time || obk_tls_error_is_of_time (error);
     }
   return ABS (offset_us) > MAX (doctor->config->auth.jwt.clock_skew_leeway_us, OBK_DOCTOR_CLOCK_US) ? offset_us : 0;
 }
@@ -341,8 +364,8 @@ static void
 refuse_times (ObkDoctor *doctor, ObkCheckReport *report, const char *path, const char *problem)
 {
   g_autofree char *now = obk_registry_command_time (obk_clock_unix ());
-  gboolean known = FALSE;
-  gint64 offset_us = find_clock_offset (doctor, &known);
+  gboolean known = FALSE, out_of_time = FALSE;
+  gint64 offset_us = find_clock_offset (doctor, &known, &out_of_time);
   g_autofree char *span = obk_doctor_span (offset_us);
 
   if (offset_us != 0)
@@ -353,11 +376,19 @@ refuse_times (ObkDoctor *doctor, ObkCheckReport *report, const char *path, const
       obk_check_command (report, OBK_DOCTOR_SET_CLOCK);
       return;
     }
-  obk_check_fail (report, "\"%s\": %s", path, problem);
+  if (out_of_time)
+    obk_check_fail (
+        report, _ ("this node's clock says %s, and by it neither OpenBao's certificate is in its time nor \"%s\": %s"),
+        now, path, problem);
+  else
+    obk_check_fail (report, "\"%s\": %s", path, problem);
   obk_check_remedy (report,
                     known ? _ ("have its issuer write a fresh one; this node's clock says %s, as OpenBao's does")
-                          : _ ("have its issuer write a fresh one; or this node's clock, %s, is wrong"),
+                    : out_of_time ? _ ("set the clock if %s is not the time; else both have to be renewed")
+                                  : _ ("have its issuer write a fresh one; or this node's clock, %s, is wrong"),
                     now);
+  if (!known)
+    obk_check_command (report, OBK_DOCTOR_SET_CLOCK);
 }
 
 static void

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* doctor: the login, as the provider does it. */
-#include "cli/doctor/doctor.h"
+#include "cli/doctor/inquiry.h"
 
 #include "base/error.h"
 #include "cli/ask.h"
 #include "cli/doctor/advice.h"
+#include "openbao/answer.h"
 
 #include <glib/gi18n.h>
 
@@ -83,9 +84,68 @@ obk_doctor_advise_on_outage (const ObkDoctor *doctor, ObkCheckReport *report, co
     }
 }
 
-static void
-advise_on_jwt_login (ObkCheckReport *report, const char *problem)
+/* What the mount of the login answers to one without credentials. Returns: the status; 0 without an answer.
+ * @suffix: of the path */
+static guint
+ask_mount (ObkDoctor *doctor, const char *suffix)
 {
+  g_autofree char *mount = g_uri_escape_string (doctor->config->auth.jwt.mount_path, "/", FALSE);
+  g_autofree char *path = g_strconcat ("/v1/", mount, "/login", suffix, NULL);
+
+  for (guint i = 0; i < doctor->addresses->len; i++)
+    {
+      const ObkDoctorAddress *address = g_ptr_array_index (doctor->addresses, i);
+      ObkInquiryAnswer answer = { 0 };
+
+      if (address->reached != NULL && obk_inquiry_run (doctor, address, path, "{}", &answer, NULL))
+        return answer.status;
+    }
+  return 0;
+}
+
+/* OpenBao says no more than "permission denied" of a mount that is not there, of one for users with passwords, and of a
+ * role for other networks. What it says of a login without credentials tells them apart. */
+static void
+advise_on_denial (ObkDoctor *doctor, ObkCheckReport *report)
+{
+  const char *mount = doctor->config->auth.jwt.mount_path;
+  gboolean in_namespace = doctor->config->openbao.namespace[0] != '\0';
+  guint status = 0;
+
+  if (!g_str_has_prefix (mount, "auth/"))
+    {
+      obk_check_remedy (report, _ ("auth.jwt.mountPath begins with \"auth/\", as in auth/jwt: correct that field"));
+      obk_check_command (report, "bao auth list");
+      return;
+    }
+  status = ask_mount (doctor, "");
+  if (status == 400)
+    {
+      obk_check_remedy (report,
+                        _ ("the role's token_bound_cidrs leave this node out: add its address, or take them away"));
+      obk_check_command (report, "bao read <auth>/role/<role>");
+      return;
+    }
+  if (strcmp (mount, "auth/token") == 0 || (status == 403 && ask_mount (doctor, "/doctor") >= 500))
+    obk_check_remedy (report, _ ("auth.jwt.mountPath is a mount of another kind: name one of type jwt"));
+  else if (in_namespace)
+    obk_check_remedy (report, _ ("no auth method is mounted at auth.jwt.mountPath in openbao.namespace: correct these "
+                                 "fields, or mount it there"));
+  else
+    obk_check_remedy (report,
+                      _ ("no auth method is mounted at auth.jwt.mountPath: correct that field, or mount it there; "
+                         "or it is in a namespace, which openbao.namespace does not name"));
+  obk_check_command (report, in_namespace ? "bao auth list" : "bao auth list\nbao namespace list");
+}
+
+static void
+advise_on_jwt_login (ObkDoctor *doctor, ObkCheckReport *report, const char *problem)
+{
+  if (strstr (problem, OBK_ANSWER_SAYS_DENIED) != NULL)
+    {
+      advise_on_denial (doctor, report);
+      return;
+    }
   if (obk_advice_add (obk_advice_on_jwt_login, problem, report))
     return;
   obk_check_remedy (report, _ ("compare the role with the JWT's claims; OpenBao's audit log has the whole refusal"));
@@ -106,14 +166,14 @@ advise_on_cert_login (const ObkDoctor *doctor, ObkCheckReport *report, const cha
 }
 
 static void
-refuse_login (const ObkDoctor *doctor, ObkCheckReport *report, const GError *error)
+refuse_login (ObkDoctor *doctor, ObkCheckReport *report, const GError *error)
 {
   obk_check_fail (report, "%s", error->message);
   switch (obk_error_code (error))
     {
     case OBK_ERROR_AUTH_FAILED:
       if (doctor->config->auth.method == OBK_AUTH_JWT)
-        advise_on_jwt_login (report, error->message);
+        advise_on_jwt_login (doctor, report, error->message);
       else
         advise_on_cert_login (doctor, report, error->message);
       break;
@@ -137,7 +197,9 @@ note_policies (ObkDoctor *doctor)
   g_autoptr (GStrvBuilder) policies = g_strv_builder_new ();
 
   for (gsize i = 0; given != NULL && given[i] != NULL; i++)
-    if (strcmp (given[i], "default") != 0)
+    if (strcmp (given[i], "default") == 0)
+      doctor->has_default_policy = TRUE;
+    else
       g_strv_builder_add (policies, given[i]);
   doctor->policies = g_strv_builder_end (policies);
 }

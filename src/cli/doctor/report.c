@@ -146,6 +146,18 @@ fill_in (GString *command, const char *placeholder, const char *value)
     g_string_replace (command, placeholder, quoted, 0);
 }
 
+/* @namespace: a shell's word */
+static void
+tell_namespace (GString *command, const char *namespace)
+{
+  g_autofree char *told = g_strdup_printf ("BAO_NAMESPACE=%s bao ", namespace);
+  g_autofree char *piped = g_strdup_printf ("| %s", told);
+
+  if (g_str_has_prefix (command->str, "bao "))
+    g_string_replace (command, "bao ", told, 1);
+  g_string_replace (command, "| bao ", piped, 0);
+}
+
 /* Returns: (transfer full): as it can be given to a shell */
 static char *
 complete_command (const char *line, const ObkDoctorStyle *style)
@@ -161,12 +173,8 @@ complete_command (const char *line, const ObkDoctorStyle *style)
   if (style->namespace != NULL)
     {
       g_autofree char *quoted = obk_doctor_quote (style->namespace);
-      g_autofree char *told = g_strdup_printf ("BAO_NAMESPACE=%s bao ", quoted);
-      g_autofree char *piped = g_strdup_printf ("| %s", told);
 
-      if (g_str_has_prefix (command->str, "bao "))
-        g_string_replace (command, "bao ", told, 1);
-      g_string_replace (command, "| bao ", piped, 0);
+      tell_namespace (command, quoted);
     }
   return g_string_free (command, FALSE);
 }
@@ -237,37 +245,45 @@ add_string (ObkCanonicalJson *json, const char *name, const char *value)
 }
 
 static void
-add_commands (ObkCanonicalJson *json, const char *lines)
+add_commands (ObkCanonicalJson *json, const char *lines, gboolean in_namespace)
 {
   g_auto (GStrv) commands = g_strsplit (lines, "\n", -1);
 
   obk_canonical_json_begin_array (json, "commands");
-  for (char **command = commands; *command != NULL; command++)
-    add_string (json, NULL, *command);
+  for (char **line = commands; *line != NULL; line++)
+    {
+      g_autoptr (GString) command = g_string_new (*line);
+
+      if (in_namespace)
+        tell_namespace (command, "<namespace>");
+      add_string (json, NULL, command->str);
+    }
   obk_canonical_json_end_array (json);
 }
 
-static void
-add_finding (ObkCanonicalJson *json, const ObkCheckFinding *finding)
+void
+obk_doctor_report_add_finding (ObkCanonicalJson *json, const ObkCheckFinding *finding, gboolean in_namespace)
 {
-  obk_canonical_json_begin_object (json, NULL);
   obk_canonical_json_string (json, "result", obk_check_result_name (finding->result));
   add_string (json, "text", finding->text);
   add_string (json, "remedy", finding->remedy);
   if (finding->command != NULL)
-    add_commands (json, finding->command);
-  obk_canonical_json_end_object (json);
+    add_commands (json, finding->command, in_namespace);
 }
 
 void
-obk_doctor_report_add_json (ObkCanonicalJson *json, const char *id, const ObkCheckReport *report)
+obk_doctor_report_add_json (ObkCanonicalJson *json, const char *id, const ObkCheckReport *report, gboolean in_namespace)
 {
   obk_canonical_json_begin_object (json, NULL);
   obk_canonical_json_string (json, "id", id);
   obk_canonical_json_string (json, "result", obk_check_result_name (obk_check_report_result (report)));
   obk_canonical_json_begin_array (json, "findings");
   for (guint i = 0; i < report->findings->len; i++)
-    add_finding (json, g_ptr_array_index (report->findings, i));
+    {
+      obk_canonical_json_begin_object (json, NULL);
+      obk_doctor_report_add_finding (json, g_ptr_array_index (report->findings, i), in_namespace);
+      obk_canonical_json_end_object (json);
+    }
   obk_canonical_json_end_array (json);
   obk_canonical_json_end_object (json);
 }
@@ -284,7 +300,7 @@ obk_doctor_report_json (const GPtrArray *reports, const ObkDoctorSummary *summar
   obk_canonical_json_boolean (json, "asService", summary->is_service);
   obk_canonical_json_begin_array (json, "checks");
   for (guint i = 0; i < reports->len; i++)
-    obk_doctor_report_add_json (json, obk_checks[i].id, g_ptr_array_index (reports, i));
+    obk_doctor_report_add_json (json, obk_checks[i].id, g_ptr_array_index (reports, i), summary->in_namespace);
   obk_canonical_json_end_array (json);
   obk_canonical_json_end_object (json);
   return obk_canonical_json_steal (json, NULL);

@@ -31,15 +31,19 @@ char *obk_doctor_report_text (const char *id, const ObkCheckReport *report, cons
 /* Returns: (transfer full): the last line */
 char *obk_doctor_summary_text (const GPtrArray *reports);
 
-/* An element of an array: what one check has found */
-void obk_doctor_report_add_json (ObkCanonicalJson *json, const char *id, const ObkCheckReport *report);
+/* An element of an array: what one check has found. @in_namespace: commands for "bao" are told of "<namespace>" */
+void obk_doctor_report_add_json (ObkCanonicalJson *json, const char *id, const ObkCheckReport *report,
+                                 gboolean in_namespace);
+/* The members of one finding, into an object that is begun */
+void obk_doctor_report_add_finding (ObkCanonicalJson *json, const ObkCheckFinding *finding, gboolean in_namespace);
 
 /* What the whole report says of itself. A plain value, everything borrowed. */
 typedef struct
 {
   const char *config_path;
-  const char *service; /* (nullable): whom the checks as the service ran as */
-  gboolean is_service; /* else as the caller */
+  const char *service;   /* (nullable): whom the checks as the service ran as */
+  gboolean is_service;   /* else as the caller */
+  gboolean in_namespace; /* openbao.namespace is configured */
   gboolean passed;
 } ObkDoctorSummary;
 

@@ -2,19 +2,18 @@
 /* doctor: the provider that runs, through its socket. */
 #include "cli/doctor/doctor.h"
 
+#include "base/error.h"
 #include "base/names.h"
 #include "cli/doctor/exchange.h"
 #include "cli/doctor/label.h"
+#include "cli/doctor/listener.h"
 #include "observe/web-listen.h"
 
 #include <glib/gi18n.h>
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #define SYSTEMD "systemd"
 #define COMM_LENGTH 15 /* to which the kernel cuts a process's name; source: proc_pid_comm(5) */
@@ -26,7 +25,12 @@ advise_to_start (const ObkDoctor *doctor, ObkCheckReport *report)
 
   obk_check_remedy (report, _ ("start the provider, and see its log when it does not stay up; before the first start "
                                "run doctor with --before-start"));
-  if (doctor->options.is_masked)
+  if (doctor->options.lacks_user)
+    {
+      obk_check_remedy (report, _ ("make its user and group, as the package does"));
+      obk_check_command (report, "systemd-sysusers\nsystemctl restart %s", service);
+    }
+  else if (doctor->options.is_masked)
     obk_check_command (report, "systemctl unmask %s\nsystemctl enable --now %s", doctor->units, doctor->units);
   else
     obk_check_command (report, "systemctl enable --now %s\njournalctl -u %s -n 20", doctor->units, service);
@@ -118,29 +122,12 @@ is_down (const ObkDoctor *doctor, ObkCheckReport *report)
   return TRUE;
 }
 
-/* Whose the listening end is, by the kernel's word: who has called listen(). */
-static gboolean
-read_listener (const char *path, struct ucred *who)
-{
-  struct sockaddr_un address = { .sun_family = AF_UNIX };
-  socklen_t size = sizeof *who;
-  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  gboolean known = FALSE;
-
-  g_strlcpy (address.sun_path, path, sizeof address.sun_path);
-  known = fd >= 0 && connect (fd, (const struct sockaddr *)&address, sizeof address) == 0
-          && getsockopt (fd, SOL_SOCKET, SO_PEERCRED, who, &size) == 0;
-  if (fd >= 0)
-    close (fd);
-  return known;
-}
-
 /* Returns: whether it is the provider that listens, or systemd for it, or nobody knows */
 static gboolean
 check_listener (ObkCheckReport *report, const char *path)
 {
   struct ucred who = { 0 };
-  g_autofree char *name = read_listener (path, &who) ? name_process (who.pid) : NULL;
+  g_autofree char *name = obk_listener_read (path, &who) ? name_process (who.pid) : NULL;
 
   if (name == NULL || who.pid == 1 || strcmp (name, SYSTEMD) == 0 || is_provider (name))
     return TRUE;
@@ -202,8 +189,9 @@ check_state_on_disk (ObkDoctor *doctor, ObkCheckReport *report)
   if (obk_doctor_state (doctor) != NULL || doctor->state_error != NULL || lstat (path, &status) == 0 || errno != ENOENT)
     return;
   obk_check_warn (report, _ ("the provider runs with a state, and \"%s\" and its checkpoint are gone"), path);
-  obk_check_remedy (report, _ ("before it is restarted, restore both files from a backup or a healthy peer; "
-                               "docs/rotation.md"));
+  obk_check_remedy (report, _ ("before it is restarted, restore both files from a backup or a healthy peer; without "
+                               "them plan a new state:"));
+  obk_doctor_advise_recovery (doctor, report, "");
 }
 
 /* Whether the key_id is one of this node's state, or what the key has now. */
@@ -247,6 +235,24 @@ check_status (ObkDoctor *doctor, ObkCheckReport *report, const ObkKmsStatus *sta
 }
 
 static void
+advise_on_status (const ObkDoctor *doctor, ObkCheckReport *report, const GError *error)
+{
+  g_autofree char *service = obk_doctor_service_unit (doctor);
+
+  if (obk_error_code (error) == OBK_ERROR_TIMEOUT)
+    {
+      obk_check_remedy (report, _ ("it takes connections and does not answer: it hangs, or was stopped by a signal. "
+                                   "Restart it, and see its log"));
+      obk_check_command (report, "systemctl restart %s\njournalctl -u %s -n 20", service, service);
+      return;
+    }
+  obk_check_remedy (report,
+                    _ ("what listens is no provider, or it refuses this user (server.allowedUids): see who it is, "
+                       "and its log"));
+  obk_check_command (report, "ss -xlp src %s\njournalctl -u %s -n 20", doctor->config->server.socket_path, service);
+}
+
+static void
 call (ObkDoctor *doctor, ObkCheckReport *report, ObkKmsClient *client)
 {
   g_autofree char *service = obk_doctor_service_unit (doctor);
@@ -258,9 +264,7 @@ call (ObkDoctor *doctor, ObkCheckReport *report, ObkKmsClient *client)
       if (is_down (doctor, report))
         return;
       obk_check_fail (report, "Status: %s", error->message);
-      obk_check_remedy (report, _ ("what listens is no provider, or one that hangs, or it refuses this user "
-                                   "(server.allowedUids): see who it is, and its log"));
-      obk_check_command (report, "ss -xlp src %s\njournalctl -u %s -n 20", doctor->config->server.socket_path, service);
+      advise_on_status (doctor, report, error);
       return;
     }
   if (!check_status (doctor, report, &status))
@@ -286,7 +290,8 @@ obk_doctor_status_encrypt (ObkDoctor *doctor, ObkCheckReport *report)
 
   if (doctor->options.before_start)
     {
-      if (doctor->options.would_start || !read_listener (path, &who))
+      /* Nobody is connected to, and started by it, but a provider that runs: who has the lock need not be this one. */
+      if (doctor->options.would_start || obk_doctor_lock_holder (doctor) == 0 || !obk_listener_read (path, &who))
         check_before_start (doctor, report);
       if (report->findings->len == 0)
         obk_check_pass_over (report, _ ("not looked at before the first start (--before-start)"));

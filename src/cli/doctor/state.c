@@ -124,9 +124,8 @@ find_other_than_file (const char *state, const char *checkpoint)
   return NULL;
 }
 
-/* The plan for a new state. @option: for one that replaces what is there */
-static void
-advise_recovery (ObkDoctor *doctor, ObkCheckReport *report, const char *option)
+void
+obk_doctor_advise_recovery (const ObkDoctor *doctor, ObkCheckReport *report, const char *option)
 {
   g_autofree char *config = obk_registry_command_config_option (doctor->options.config_path);
 
@@ -161,14 +160,18 @@ advise_on_state (ObkDoctor *doctor, ObkCheckReport *report, const char *checkpoi
       obk_check_command (report, "ls -ld %s", quoted_other);
     }
   else if (strstr (doctor->state_error->message, OBK_STATE_OTHER_SCOPE) != NULL)
-    obk_check_remedy (report,
-                      _ ("set that field of the configuration back to what it was when the state was made, or name "
-                         "this configuration's own state in state.path; docs/rotation.md"));
+    {
+      obk_check_remedy (report,
+                        _ ("set that field of the configuration back to what it was when the state was made, or name "
+                           "this configuration's own state in state.path. Only if the files are another cluster's: "
+                           "restore this node's own from a backup, or plan a new state, which changes nothing yet:"));
+      obk_doctor_advise_recovery (doctor, report, " --replace");
+    }
   else
     {
-      obk_check_remedy (report, _ ("restore both files from a backup or a healthy peer, or plan a new state; "
-                                   "docs/rotation.md"));
-      advise_recovery (doctor, report, " --replace");
+      obk_check_remedy (report, _ ("restore both files from a backup of this node, or plan a new state, which changes "
+                                   "nothing yet:"));
+      obk_doctor_advise_recovery (doctor, report, " --replace");
     }
 }
 
@@ -210,9 +213,10 @@ judge_absence (ObkDoctor *doctor, ObkCheckReport *report)
                       _ ("there is no state, and the key was rotated already (latest version %u): the provider "
                          "will not start"),
                       doctor->metadata->latest_version);
-      obk_check_remedy (report, _ ("restore the state from a backup or a healthy peer, or plan a new one; "
-                                   "docs/rotation.md"));
-      advise_recovery (doctor, report, "");
+      obk_check_remedy (report,
+                        _ ("restore the state from a backup of this node, or plan a new one, which changes nothing "
+                           "yet:"));
+      obk_doctor_advise_recovery (doctor, report, "");
     }
   else
     obk_check_ok (report, _ ("there is none yet; the provider makes the first one when it starts"));
@@ -274,8 +278,7 @@ obk_doctor_key_id (ObkDoctor *doctor, ObkCheckReport *report)
     {
       obk_check_fail (report, _ ("OpenBao gives no creation time of version %u, which its key_id is made from"),
                       version);
-      obk_check_remedy (report,
-                        _ ("restore the key in OpenBao; docs/rotation.md says how to go on without the version"));
+      obk_doctor_advise_on_lost_version (doctor, report);
       return;
     }
   derived = obk_key_id_derive (doctor->scope, version, created_at);
@@ -288,7 +291,7 @@ obk_doctor_key_id (ObkDoctor *doctor, ObkCheckReport *report)
                          "configuration give"),
                       version);
       obk_check_remedy (report, _ ("openbao.instanceId, openbao.namespace or transit.keyIdScope were changed, or the "
-                                   "key was replaced: take that back; see docs/rotation.md"));
+                                   "key was replaced: take that back"));
       return;
     }
   obk_check_ok (report,

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#define EXIT_OF_GROUP 216
+#define EXIT_OF_USER 217
 #define KUBELET "kubelet.service"
 #define ARGUMENTS "argv[]="
 #define PROPERTIES                                                                                                     \
@@ -100,14 +102,48 @@ is_in_crash_loop (const ObkUnit *unit)
              || strtoul (obk_unit_get (unit, "NRestarts"), NULL, 10) > 0);
 }
 
+/* Of a program that systemd could not even start. Source: systemd.exec(5), "Process Exit Codes" */
+static const char *
+describe_setup (guint64 status)
+{
+  switch (status)
+    {
+    case 203:
+      return _ ("its program cannot be run");
+    case EXIT_OF_GROUP:
+      return _ ("its group does not exist");
+    case EXIT_OF_USER:
+      return _ ("its user does not exist");
+    case 226:
+      return _ ("a directory that its unit names is not there");
+    case 238:
+      return _ ("its state's directory cannot be made");
+    case 243:
+      return _ ("a credential that its unit names cannot be read");
+    default:
+      return NULL;
+    }
+}
+
 /* Returns: (transfer full): how it ended; systemd has the codes of waitid(2), 1 for an exit */
 static char *
 describe_end (const ObkUnit *unit)
 {
   const char *status = obk_unit_get (unit, "ExecMainStatus");
+  const char *setup = describe_setup (strtoul (status, NULL, 10));
 
+  if (setup != NULL && strtoul (obk_unit_get (unit, "ExecMainCode"), NULL, 10) <= 1)
+    return g_strdup_printf (_ ("exit code %s: %s"), status, setup);
   return strtoul (obk_unit_get (unit, "ExecMainCode"), NULL, 10) > 1 ? g_strdup_printf (_ ("signal %s"), status)
                                                                      : g_strdup_printf (_ ("exit code %s"), status);
+}
+
+gboolean
+obk_unit_lacks_user (const ObkUnit *unit)
+{
+  guint64 status = strtoul (obk_unit_get (unit, "ExecMainStatus"), NULL, 10);
+
+  return status == EXIT_OF_USER || status == EXIT_OF_GROUP;
 }
 
 char *
@@ -227,7 +263,12 @@ judge_life (const ObkUnitQuestion *question, ObkCheckReport *report)
   if (outage == NULL || (question->before_start && inactive))
     return;
   obk_check_fail (report, "%s", outage);
-  if (inactive)
+  if (obk_unit_lacks_user (question->service))
+    {
+      obk_check_remedy (report, _ ("make its user and group, as the package does"));
+      obk_check_command (report, "systemd-sysusers\nsystemctl restart %s", question->service_name);
+    }
+  else if (inactive)
     {
       obk_check_remedy (report, _ ("start it, and see its log when it does not stay up"));
       obk_check_command (report, "systemctl start %s\njournalctl -u %s -n 20", question->service_name,

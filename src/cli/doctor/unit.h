@@ -23,6 +23,9 @@ const char *obk_unit_get (const ObkUnit *unit, const char *property);
 gboolean obk_unit_is_active (const ObkUnit *unit);
 gboolean obk_unit_is_masked (const ObkUnit *unit);
 
+/* Whether it could not be started for want of its user or group */
+gboolean obk_unit_lacks_user (const ObkUnit *unit);
+
 #define OBK_SYSTEMD_RUNS "/run/systemd/system" /* only where systemd runs the machine */
 
 /* Returns: (transfer full) (nullable): that the service does not run, and how it ended; %NULL when it does, or when
