@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/perf_event.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -50,6 +53,27 @@ create_file (const char *path)
 
   if (result >= 0)
     unlink (path);
+  return result;
+}
+
+static int
+make_node (const char *path)
+{
+  int result = mknod (path, S_IFCHR | 0600, makedev (1, 3));
+
+  if (result >= 0)
+    unlink (path);
+  return result;
+}
+
+/* Refused, it stays; let, it is made anew. */
+static int
+remove_file (const char *path)
+{
+  int result = unlink (path);
+
+  if (result >= 0)
+    close (open (path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
   return result;
 }
 
@@ -202,6 +226,38 @@ open_packet_socket (const char *unused)
   return socket (AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 }
 
+static int
+load_program (const char *unused)
+{
+  struct bpf_insn program[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K }, { .code = BPF_JMP | BPF_EXIT } };
+  union bpf_attr attributes = {
+    .prog_type = BPF_PROG_TYPE_KPROBE,
+    .insn_cnt = 2,
+    .insns = (uintptr_t)program,
+    .license = (uintptr_t) "GPL",
+  };
+
+  (void)unused;
+  return (int)syscall (SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
+}
+
+static int
+watch_kernel (const char *unused)
+{
+  struct perf_event_attr attributes = { .type = PERF_TYPE_SOFTWARE, .size = sizeof attributes };
+
+  (void)unused;
+  attributes.config = PERF_COUNT_SW_CONTEXT_SWITCHES;
+  return (int)syscall (SYS_perf_event_open, &attributes, -1, 0, -1, 0UL);
+}
+
+static int
+take_page_faults (const char *unused)
+{
+  (void)unused;
+  return (int)syscall (SYS_userfaultfd, O_CLOEXEC);
+}
+
 static const struct
 {
   const char *name;
@@ -210,6 +266,8 @@ static const struct
   { "read", read_file },
   { "write", write_file },
   { "create", create_file },
+  { "remove", remove_file },
+  { "make-node", make_node },
   { "change-mode", change_mode },
   { "change-label", change_label },
   { "mount", mount_over },
@@ -221,6 +279,9 @@ static const struct
   { "trace", trace },
   { "signal", send_signal },
   { "load-module", load_module },
+  { "load-program", load_program },
+  { "watch-kernel", watch_kernel },
+  { "take-page-faults", take_page_faults },
   { "bind", bind_port },
   { "bind-udp", bind_udp_port },
   { "connect", connect_port },

@@ -1,11 +1,26 @@
 # shellcheck shell=bash disable=SC2086,SC2154
 # SPDX-License-Identifier: Apache-2.0
-# The policy's package goes from below a running provider.
+# The policy's package is upgraded below a running provider, goes from below it and comes back.
+
+policy="/root/packages/bao-kms-provider-selinux_*.deb" # one
 
 no_module() { ! semodule -l | grep -qx openbao_kms; }
 no_label() {
   ! find /usr/bin /usr/lib/systemd/system /etc /run/openbao-kms /run/bao-kms-provider /var/lib/openbao-kms \
     \( -context '*:openbao_kms_*' -o -context '*:unlabeled_t:*' \) | grep .
+}
+
+main_pid() { systemctl show -P MainPID bao-kms-provider.service; }
+upgrade_policy() {
+  local before lost=/root/lost
+  before=$(main_pid)
+  while sleep 0.2; do bao-kms-provider probe --socket $socket --timeout 15s >>$lost 2>&1 || echo LOST >>$lost; done &
+  check "an upgrade of the policy is installed" dpkg -i $policy
+  kill $! && wait $! 2>/dev/null
+  check "calls were answered meanwhile" grep -q '\[ok\] *decrypt' $lost
+  check "no call was lost meanwhile" eval "! grep -B5 LOST $lost"
+  check "the provider was left alone" test "$before" = "$(main_pid)"
+  quiet "an upgrade of the policy"
 }
 
 remove() {
@@ -24,4 +39,12 @@ systemctl daemon-reload
 install -m 0640 -g openbao-kms $files/config.yaml /etc/openbao-kms/config.yaml
 restart
 answers "it answers before the policy goes"
+heard
+upgrade_policy
 remove
+heard
+check "the policy comes back" dpkg -i $policy
+answers "it answers with the policy again"
+check "it has its domain again" in_domain
+label_installed
+quiet "the policy's return"

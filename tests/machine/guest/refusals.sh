@@ -7,7 +7,11 @@
 objects=/etc/openbao-kms/objects
 
 prepare_objects() {
-  mkdir -p /root/.kube /var/lib/other /etc/kubernetes/pki /etc/rancher/k3s /etc/ssh /etc/ssl/private "$objects/place"
+  mkdir -p /root/.kube /var/lib/other /var/lib/kubelet/pki /boot /etc/cron.d /run/containerd "$objects/place" \
+    "$objects/state" /etc/kubernetes/pki /etc/rancher/k3s /etc/ssh /etc/ssl/private
+  echo secret >/var/lib/kubelet/pki/kubelet.pem
+  echo secret | tee /boot/other /var/log/other /etc/openbao-kms/extra >/dev/null
+  python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("/run/containerd/containerd.sock")'
   echo secret >/root/.kube/config
   echo secret >/var/lib/other/state
   chown openbao-kms /var/lib/openbao-kms/identity.jwt
@@ -17,6 +21,7 @@ prepare_objects() {
   echo secret >/etc/ssh/ssh_host_rsa_key
   echo secret >/etc/ssl/private/other.key
   restorecon -R /etc/kubernetes /etc/rancher /etc/ssh /etc/ssl
+  chcon -t openbao_kms_var_lib_t "$objects/state"
   local name type
   while read -r name type; do
     cp /usr/bin/true "$objects/$name"
@@ -39,6 +44,11 @@ root act read /etc/rancher/k3s/k3s.yaml openbao_kms_kubernetes_t
 root act read /etc/ssh/ssh_host_rsa_key sshd_key_t
 root act read /etc/ssl/private/other.key tls_privkey_t
 root act read /var/lib/other/state var_lib_t
+root act read /var/lib/kubelet/pki/kubelet.pem var_lib_t
+root act read /boot/other boot_t
+root act read /var/log/other var_log_t
+root act read /dev/kmsg kmsg_device_t
+root act read /proc/kcore proc_kcore_t
 root act read /proc/1/environ init_t
 root act read /dev/mem memory_device_t
 root act read /dev/vda fixed_disk_device_t
@@ -50,6 +60,14 @@ root act change-label /etc/openbao-kms/config.yaml relabelfrom
 root act write $objects/provider openbao_kms_exec_t
 openbao-kms act write /var/lib/openbao-kms/identity.jwt openbao_kms_secret_t
 root act create /etc/openbao-kms/new openbao_kms_etc_t
+root act remove /etc/openbao-kms/extra openbao_kms_etc_t
+root act create /etc/ld.so.preload etc_t
+root act create /etc/cron.d/new system_cron_spool_t
+root act create /var/log/new var_log_t
+root act create /run/new var_run_t
+root act create /dev/shm/new tmpfs_t
+root act make-node $objects/state/node mknod
+root act write /var/log/other var_log_t
 root act create /tmp/new tmp_t
 root act create /usr/bin/new bin_t
 root act create /etc/systemd/system/new.service systemd_unit_t
@@ -58,13 +76,18 @@ root act change-root / sys_chroot
 root act become 1 setuid
 root act enter-domain unconfined_u:unconfined_r:unconfined_t:s0 setcurrent
 openbao-kms act map-code anonymous execmem
+openbao-kms act execute $objects/provider execute_no_trans
 root act execute $objects/shell shell_exec_t
 root act execute $objects/program bin_t
 openbao-kms act trace child tclass=process
 root act signal 1 signal
 root act load-module $tests/dummy.ko sys_module
+root act load-program kprobe bpf
+root act watch-kernel events sys_admin
+root act take-page-faults all sys_ptrace
 root act raw-socket icmp tclass=rawip_socket
 root act packet-socket all tclass=packet_socket
+root act bind 80 name_bind
 openbao-kms act bind 9090 name_bind
 openbao-kms act bind 8080 name_bind
 openbao-kms act bind 8083 unreserved_port_t
@@ -72,9 +95,11 @@ openbao-kms act bind 9999 unreserved_port_t
 openbao-kms act bind-udp 8083 name_bind
 openbao-kms act connect 22 name_connect
 openbao-kms act connect 443 name_connect
+openbao-kms act connect 2379 name_connect
 openbao-kms act connect 6443 name_connect
 openbao-kms act connect 10250 name_connect
 openbao-kms act connect-socket /run/dbus/system_bus_socket system_dbusd_runtime_t
+root act connect-socket /run/containerd/containerd.sock var_run_t
 openbao-kms act connect-socket /run/pcscd/pcscd.comm pcscd_runtime_t
 openbao-kms stranger-act read /var/lib/openbao-kms/identity.jwt openbao_kms_secret_t
 openbao-kms stranger-act read /var/lib/openbao-kms/state/key-registry.json openbao_kms_secret_t
