@@ -17,6 +17,7 @@
 #include "openbao/nss.h"
 #include "openbao/pin.h"
 #include "provider/endpoints.h"
+#include "provider/expiry.h"
 #include "provider/handover.h"
 #include "provider/logging.h"
 #include "provider/reloader.h"
@@ -49,6 +50,7 @@ typedef struct
   ObkGrpcServer *server;
   ObkListener *listener;
   ObkVitals vitals;
+  ObkExpiry expiry;
   ObkEndpoints *endpoints;
   ObkReloader *reloader;
   gboolean stopping;
@@ -89,6 +91,7 @@ tell_status (Serve *serve)
   const ObkKeyIdentity *serving = obk_board_active (board);
   gint64 token_seconds = obk_auth_token_ttl_seconds (obk_session_auth (obk_handover_session (serve->handover)));
   g_autofree char *trouble = obk_reloader_trouble (serve->reloader);
+  g_autofree char *expiry = obk_expiry_trouble (&serve->vitals);
   g_autoptr (GString) line = g_string_new (*reason == '\0' ? "healthy" : "unhealthy: ");
 
   g_string_append (line, reason);
@@ -100,6 +103,8 @@ tell_status (Serve *serve)
     g_string_append_printf (line, ", token for %" G_GINT64_FORMAT " min", token_seconds / 60);
   if (obk_prober_is_degraded (serve->prober))
     g_string_append (line, ", the registry cannot be saved");
+  if (expiry != NULL)
+    g_string_append_printf (line, ", %s", expiry);
   if (trouble != NULL)
     g_string_append_printf (line, "; %s", trouble);
   obk_notify_status (line->str);
@@ -108,7 +113,10 @@ tell_status (Serve *serve)
 static gboolean
 status_due (gpointer user_data)
 {
-  tell_status (user_data);
+  Serve *serve = user_data;
+
+  obk_expiry_look (&serve->expiry, &serve->vitals);
+  tell_status (serve);
   return G_SOURCE_CONTINUE;
 }
 
@@ -135,6 +143,7 @@ logged_in (gpointer user_data)
   Serve *serve = user_data;
 
   obk_prober_retry (serve->prober);
+  obk_expiry_look (&serve->expiry, &serve->vitals);
   tell_status (serve);
 }
 

@@ -174,6 +174,13 @@ def test_a_certificate_that_does_not_fit(card, make_provider, cert_tenant, autho
     assert_first(report_with(card, make_provider, cert_tenant), "auth.cert.signer", "refused the PIN", "right PIN")
 
 
+def test_a_certificate_that_ends_soon(card, make_provider, cert_tenant, authority):
+    write_private(card.certificate, issue_client(authority, card.key.public_key(), valid_to=6.5))
+    report = report_with(card, make_provider, cert_tenant)
+    assert report.results["auth.cert.local"] == "warn" and report.results["auth.cert.signer"] == "ok"
+    assert "6 days" in report.texts("auth.cert.local") and "new certificate" in report.remedies("auth.cert.local")
+
+
 def test_a_certificate_that_nobody_takes(card, make_provider, cert_tenant):
     assert_first(report_with(card, make_provider, cert_tenant, **{"auth.cert.mountPath": "auth/absent"}), "openbao.auth",
                  "permission denied", "no auth method is mounted at auth.cert.mountPath", "bao auth list")

@@ -84,6 +84,21 @@ def test_metrics(make_provider, cert_tenant, authority, token):
     assert 0 < page.get("credential_horizon_seconds") <= page.get("certificate_ttl_seconds")
 
 
+def test_certificate_that_ends_soon(make_provider, cert_tenant, authority, token):
+    key = new_key("P-256")
+    token.add_key(key)
+    certificate = put_certificate(token, authority, key)
+    provider = make_provider(cert_tenant, **cert_overrides(**by_labels(token, certificate)))
+    provider.start(wait="healthy", environment=token.environment)
+    assert not provider.records("warning")
+    assert provider.stop() == 0
+    put_certificate(token, authority, key, valid_to=6.5)
+    provider.start(wait="healthy", environment=token.environment)
+    warning = provider.wait_record("warning")[0]
+    assert "client certificate" in warning["detail"] and "ends in 6 days" in warning["detail"]
+    assert warning["path"] == str(certificate)
+
+
 def test_uri_through_p11_kit(make_provider, cert_tenant, authority, token):
     """Modules that p11-kit knows; certificate and PIN file from the URI's token."""
     key = new_key("P-256")

@@ -85,6 +85,29 @@ def test_the_ca_file(make_provider, tenant, directory, kind):
     works(provider)
 
 
+def ends_soon(provider):
+    return [record for record in provider.records("warning") if "the CA certificate" in record.get("detail", "")]
+
+
+def test_a_ca_file_that_ends_soon(make_provider, tenant, directory, authority, notify):
+    """Told of once at each start and once a day, with what to do, until it is replaced; and it is used meanwhile."""
+    file = PlainFile(directory, "ca.pem")
+    file.put(authority.until(days=13.5), 0o644)
+    provider = make_provider(tenant, **{"openbao.caCertFile": str(file.path)})
+    provider.start(wait="healthy", environment={"NOTIFY_SOCKET": notify.path})
+    warning = wait_until(lambda: ends_soon(provider), 10, "it is told of")[0]
+    assert "ends in 13 days" in warning["detail"] and "successor" in warning["detail"]
+    assert warning["path"] == str(file.path) and 13 * 86400 < warning["ttl_seconds"] < 14 * 86400
+    while "the CA certificate ends in 13 days" not in notify.wait("STATUS="):
+        pass
+    file.put(authority.until(days=30), 0o644)
+    trusted(1, provider)
+    while "CA certificate" in notify.wait("STATUS=", 40):  # each half a minute
+        pass
+    assert len(ends_soon(provider)) == 1
+    assert provider.stop() == 0
+
+
 def test_a_ca_file_with_unsafe_permissions_is_not_taken(make_provider, tenant, directory):
     content = tenant.bao.authority.file.read_bytes()
     file = PlainFile(directory, "ca.pem")

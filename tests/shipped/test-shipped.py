@@ -48,6 +48,15 @@ CASES = {
                           # of a token endpoint, which gives another one for the next login
                           {'jwt_ttl_seconds{@}': '0x60', 'credential_horizon_seconds{@}': '9000x60'}, {}),
     'CertificateTime': ({'certificate_ttl_seconds{@}': '500000x90'}, {'certificate_ttl_seconds{@}': '700000x90'}, {}),
+    'AuthorityTime': ({'credential_horizon_seconds{@}': '1100000x90', 'jwt_ttl_seconds{@}': '3000x90',
+                       'token_ttl_seconds{@}': '3000x90', 'certificate_ttl_seconds{@}': '1100001x90'},
+                      # what runs out first is something else
+                      {'credential_horizon_seconds{instance="jwt"}': '3000x90', 'jwt_ttl_seconds{instance="jwt"}': '3000x90',
+                       'credential_horizon_seconds{instance="cert"}': '9000x90',
+                       'certificate_ttl_seconds{instance="cert"}': '9000x90', 'jwt_ttl_seconds{instance="cert"}': '1x90',
+                       'credential_horizon_seconds{instance="token"}': '3000x90',
+                       'token_ttl_seconds{instance="token"}': '3000x90',
+                       'credential_horizon_seconds{@}': '1300000x90'}, {}),
     'CredentialHorizon': ({'credential_horizon_seconds{@}': '100x60'}, {'credential_horizon_seconds{@}': '3000x60'}, {}),
     'KeyIdDiffers': ({'status_key_id_hash{@, hash="a"}': '1x60',
                       'status_key_id_hash{instance="n2", job="bao-kms-provider", hash="b"}': '1x60'},

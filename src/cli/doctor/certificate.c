@@ -6,6 +6,7 @@
 #include "cli/doctor/advice.h"
 #include "openbao/cert-signer.h"
 #include "openbao/nss.h"
+#include "provider/expiry.h"
 
 #include <glib/gi18n.h>
 
@@ -76,6 +77,13 @@ obk_doctor_cert_local (ObkDoctor *doctor, ObkCheckReport *report)
   chain = obk_cert_signer_describe_chain (doctor->signer);
   left_s = obk_cert_signer_expires_unix (doctor->signer) - obk_clock_unix ();
   span = obk_doctor_span (left_s * G_USEC_PER_SEC);
+  if (passed && left_s < OBK_EXPIRY_CLIENT_SECONDS)
+    {
+      obk_check_warn (report, _ ("%s, for %s more"), chain, span);
+      obk_check_remedy (report,
+                        _ ("have a new certificate issued for the same key, and put it in the place of this one"));
+      return;
+    }
   conclude (report, passed, g_strdup_printf (_ ("%s, for %s more"), chain, span), error);
 }
 

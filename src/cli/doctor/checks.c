@@ -59,8 +59,9 @@ const ObkCheck obk_checks[] = {
   { .id = "auth.cert.local",
     .needs = { "auth.cert.pkcs11" },
     .run = obk_doctor_cert_local,
-    .meaning = N_ ("The certificate and its issuers, from their file or the token, are a chain, in their time, for "
-                   "clients, and of keys and signatures that may be used."),
+    .meaning
+    = N_ ("The certificate and its issuers, from their file or the token, are a chain, in their time, for "
+          "clients, and of keys and signatures that may be used. One that ends within a week is warned about."),
     .remedy = N_ ("Have a new one issued, or put the chain in order.") },
   { .id = "auth.cert.signer",
     .needs = { "auth.cert.local" },
@@ -95,7 +96,7 @@ const ObkCheck obk_checks[] = {
     .run = obk_doctor_tls,
     .meaning = N_ ("All that take connections show a certificate that openbao.caCertFile has issued, for "
                    "openbao.tlsServerName, in its time; shown with its chain, names and end. One that ends within a "
-                   "week is warned about."),
+                   "week is warned about, and an authority that ends within two weeks."),
     .remedy = N_ ("The finding says which of file, name or certificate is the wrong one, and what the server shows.") },
   { .id = "openbao.clock",
     .needs = { "openbao.tls" },

@@ -11,14 +11,14 @@
 #include "openbao/handshake.h"
 #include "openbao/nss.h"
 #include "openbao/tls-error.h"
+#include "provider/expiry.h"
 
 #include <glib/gi18n.h>
 
 #include <string.h>
 
 #define MAX_NAMES_SHOWN 5
-#define EXPIRY_WARNING_S (7 * 86400)     /* or a fifth of the certificate's life, when that is less */
-#define AUTHORITY_WARNING_S (14 * 86400) /* its successor must come to all nodes first */
+#define EXPIRY_WARNING_S (7 * 86400) /* or a fifth of the certificate's life, when that is less */
 
 /* Returns: (transfer full) (nullable) */
 static ObkCaBundle *
@@ -182,7 +182,7 @@ check_authority_end (ObkDoctor *doctor, ObkCheckReport *report, ObkCaBundle *bun
   g_autofree char *left = obk_doctor_span (left_s * G_USEC_PER_SEC);
   g_autofree char *end = obk_registry_command_time (end_unix);
 
-  if (left_s >= AUTHORITY_WARNING_S)
+  if (left_s >= OBK_EXPIRY_AUTHORITY_SECONDS)
     return;
   obk_check_warn (report,
                   _ ("the authority in openbao.caCertFile that has issued OpenBao's certificate ends in %s, at %s"),
