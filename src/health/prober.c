@@ -23,7 +23,8 @@ struct _ObkProber
   ObkHistory *history;
   ObkRotationMemory memory;
   ObkVerdict verdict;
-  ObkKeyring *keyring; /* (nullable): what the board holds */
+  ObkVerdict published; /* as the board has it: while a save runs the other one is ahead */
+  ObkKeyring *keyring;  /* (nullable): what the board holds */
   ObkDiscovery *discovery;
   ObkProbeLog log;
 
@@ -90,6 +91,7 @@ publish (ObkProber *prober)
   gboolean was_healthy = prober->healthy;
 
   prober->healthy = obk_verdict_settle (&prober->verdict, now_us, max_staleness_us);
+  prober->published = prober->verdict;
   if (was_healthy && !prober->healthy)
     hasten_metadata (prober, now_us);
   if (state != NULL)
@@ -560,9 +562,9 @@ obk_prober_view (const ObkProber *prober, ObkNow now, ObkProberView *view)
 {
   const ObkRotationPolicy *rotation = &prober->options.rotation;
 
-  view->verdict = &prober->verdict;
+  view->verdict = &prober->published;
   view->state = obk_history_state (prober->history);
-  view->fresh_until_us = obk_verdict_fresh_until_us (&prober->verdict, rotation->max_staleness_us);
+  view->fresh_until_us = obk_verdict_fresh_until_us (&prober->published, rotation->max_staleness_us);
   view->due_us
       = view->state != NULL ? obk_rotation_due_us (view->state, now, rotation, &prober->memory) : OBK_NO_DEADLINE;
   view->breaker = MAX (obk_breaker_state (&prober->metadata_breaker, prober->probing),

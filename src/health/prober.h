@@ -66,7 +66,7 @@ ObkKeyProof *obk_prober_prove (ObkProber *prober, ObkTransit *transit, ObkKeyPro
 /* Whether what is in force, or was to be, is not on disk: "persistence_degraded" */
 gboolean obk_prober_is_degraded (const ObkProber *prober);
 
-/* What the prober goes by at this moment. A plain value; pointers are borrowed until the main loop goes on. */
+/* What the prober goes by, as the board has it. A plain value; pointers are borrowed until the main loop goes on. */
 typedef struct
 {
   const ObkVerdict *verdict;

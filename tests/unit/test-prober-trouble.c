@@ -199,6 +199,28 @@ test_blocked (Health *f, gconstpointer data)
   health_expect_disk (f, "active 2; retired 1");
 }
 
+/* What is shown beside Status is what Status goes by: also while a probe's findings wait for the disk. */
+static void
+test_view_is_of_the_board (Health *f, gconstpointer data)
+{
+  ObkProberView view;
+
+  health_open_well (f, 1);
+  stand_in_rotate (f->transit, obk_clock_unix ());
+  f->transit->key->min_encryption_version = 2;
+  health_hold_saves ();
+  health_advance (f, PROBE_INTERVAL * SECOND);
+  g_assert_cmpuint (health_saves_held (), ==, 1);
+  health_expect (f, "ok@1");
+  obk_prober_view (f->prober, obk_clock_now (), &view);
+  g_assert_cmpstr (obk_verdict_reason (view.verdict), ==, "");
+  g_assert_cmpuint (view.verdict->min_encryption, <, 2);
+  health_release_saves (f);
+  health_expect (f, "encryption_blocked@1");
+  obk_prober_view (f->prober, obk_clock_now (), &view);
+  g_assert_cmpstr (obk_verdict_reason (view.verdict), ==, "encryption_blocked");
+}
+
 static void
 test_blocked_on_a_full_disk (Health *f, gconstpointer data)
 {
@@ -313,6 +335,7 @@ main (int argc, char **argv)
   health_test ("/prober/lag/accepted-loss", test_accepted_loss);
   health_test ("/prober/blocked/promotes-at-once", test_blocked);
   health_test ("/prober/blocked/full-disk", test_blocked_on_a_full_disk);
+  health_test ("/prober/view/of-the-board", test_view_is_of_the_board);
   health_test ("/prober/doubt", test_doubt);
   health_test ("/prober/retry/soon-after-health-is-lost", test_metadata_is_read_soon_after_health_is_lost);
   health_test ("/prober/retry/breaker", test_breaker);
