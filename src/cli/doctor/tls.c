@@ -74,7 +74,7 @@ describe_chain (const ObkHandshake *handshake)
       const ObkPeerCertificate *certificate = g_ptr_array_index (handshake->chain, i);
 
       if (i == 0)
-        g_string_append_printf (text, "\"%s\"", certificate->subject);
+        g_string_append_printf (text, _ ("\"%s\""), certificate->subject);
       if (i + 1 == handshake->chain->len && strcmp (certificate->subject, certificate->issuer) == 0 && i > 0)
         break; /* the root names itself */
       g_string_append_printf (text, _ (" issued by \"%s\""), certificate->issuer);
