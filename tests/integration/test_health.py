@@ -38,8 +38,14 @@ class Witness:
             self.seen.add(body["reason"])
             if before == after and ((before == "ok") != (status == 200) or before != body["status"]):
                 self.differing.append((before, status, body))
-            if (status == 200) != (body["reason"] == ""):
+            if (status == 200) != (body["reason"] == "") or (status == 200) != (not self.standing_in_the_way(body)):
                 self.differing.append((status, body))
+
+    @staticmethod
+    def standing_in_the_way(body):
+        """The conditions that do not hold, without those that may fail while Status is healthy."""
+        return [condition for condition in body["conditions"] if condition["status"] != "ok"
+                and condition["name"] not in ("metadata_read", "circuit_breaker", "authentication")]
 
     def __enter__(self):
         self._thread.start()
