@@ -89,9 +89,10 @@ tell_status (Serve *serve)
   g_autoptr (ObkBoard) board = obk_board_slot_get (serve->board);
   const char *reason = obk_board_reason (board, obk_clock_boot_us ());
   const ObkKeyIdentity *serving = obk_board_active (board);
-  gint64 token_seconds = obk_auth_token_ttl_seconds (obk_session_auth (obk_handover_session (serve->handover)));
+  ObkSession *session = obk_handover_session (serve->handover);
+  gint64 token_seconds = obk_auth_token_ttl_seconds (obk_session_auth (session));
   g_autofree char *trouble = obk_reloader_trouble (serve->reloader);
-  g_autofree char *expiry = obk_expiry_trouble (&serve->vitals);
+  g_autofree char *expiry = obk_expiry_trouble (session);
   g_autoptr (GString) line = g_string_new (*reason == '\0' ? "healthy" : "unhealthy: ");
 
   g_string_append (line, reason);
@@ -115,7 +116,7 @@ status_due (gpointer user_data)
 {
   Serve *serve = user_data;
 
-  obk_expiry_look (&serve->expiry, &serve->vitals);
+  obk_expiry_look (&serve->expiry, obk_handover_session (serve->handover));
   tell_status (serve);
   return G_SOURCE_CONTINUE;
 }
@@ -143,7 +144,7 @@ logged_in (gpointer user_data)
   Serve *serve = user_data;
 
   obk_prober_retry (serve->prober);
-  obk_expiry_look (&serve->expiry, &serve->vitals);
+  obk_expiry_look (&serve->expiry, obk_handover_session (serve->handover));
   tell_status (serve);
 }
 

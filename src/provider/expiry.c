@@ -37,17 +37,17 @@ describe_end (gint64 left_s)
 
 /* Returns: G_MAXINT64 where there is none, and before it was seen */
 static gint64
-client_left_s (const ObkVitals *vitals)
+client_left_s (ObkSession *session)
 {
   gint64 left_s = -1;
 
-  if (vitals->config->auth.method == OBK_AUTH_CERT)
-    left_s = obk_auth_credential_ttl_seconds (obk_session_auth (vitals->session));
+  if (obk_session_auth_method (session) == OBK_AUTH_CERT)
+    left_s = obk_auth_credential_ttl_seconds (obk_session_auth (session));
   return left_s >= 0 ? left_s : G_MAXINT64;
 }
 
 static void
-warn (const char *subject, gint64 left_s, const char *advice, const char *path)
+warn (const char *subject, gint64 left_s, const char *advice)
 {
   g_autofree char *end = describe_end (left_s);
   g_autofree char *detail = g_strdup_printf ("%s %s: %s", subject, end, advice);
@@ -56,35 +56,31 @@ warn (const char *subject, gint64 left_s, const char *advice, const char *path)
   obk_log_begin (&record, OBK_LOG_WARN, OBK_EVENT_WARNING);
   obk_log_string (&record, OBK_FIELD_DETAIL, detail);
   obk_log_int (&record, OBK_FIELD_TTL_SECONDS, MAX (left_s, 0));
-  obk_log_string (&record, OBK_FIELD_PATH, path);
   obk_log_emit (&record);
 }
 
 void
-obk_expiry_look (ObkExpiry *expiry, const ObkVitals *vitals)
+obk_expiry_look (ObkExpiry *expiry, ObkSession *session)
 {
   gint64 authority_s = 0, client_s = 0, now_us = obk_clock_boot_us ();
-  const char *file = NULL;
 
-  g_return_if_fail (expiry != NULL && vitals != NULL);
+  g_return_if_fail (expiry != NULL && session != NULL);
 
-  authority_s = obk_session_ca_ttl_seconds (vitals->session);
-  client_s = client_left_s (vitals);
+  authority_s = obk_session_ca_ttl_seconds (session);
+  client_s = client_left_s (session);
   if (obk_expiry_is_due (&expiry->authority_us, authority_s, OBK_EXPIRY_AUTHORITY_SECONDS, now_us))
     warn ("the CA certificate that OpenBao's hangs on", authority_s,
-          "add its successor to openbao.caCertFile on all nodes, then have OpenBao's issued by that one",
-          vitals->config->openbao.ca_cert_file);
-  file = vitals->config->auth.cert.pkcs11.certificate_file;
+          "add its successor to openbao.caCertFile on all nodes, then have OpenBao's issued by that one");
   if (obk_expiry_is_due (&expiry->client_us, client_s, OBK_EXPIRY_CLIENT_SECONDS, now_us))
     warn ("the client certificate, or one of its issuers that are sent with it,", client_s,
-          "have a new one issued for the same key", file != NULL && *file != '\0' ? file : NULL);
+          "have a new one issued for the same key, and put it in its place");
 }
 
 char *
-obk_expiry_trouble (const ObkVitals *vitals)
+obk_expiry_trouble (ObkSession *session)
 {
-  gint64 authority_s = obk_session_ca_ttl_seconds (vitals->session);
-  gint64 client_s = client_left_s (vitals);
+  gint64 authority_s = obk_session_ca_ttl_seconds (session);
+  gint64 client_s = client_left_s (session);
   gboolean authority_ends = authority_s < OBK_EXPIRY_AUTHORITY_SECONDS;
   g_autofree char *end = NULL;
 

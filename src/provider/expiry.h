@@ -4,7 +4,7 @@
 
 #include <glib.h>
 
-#include "provider/vitals.h"
+#include "provider/session.h"
 
 G_BEGIN_DECLS
 
@@ -20,10 +20,10 @@ typedef struct
 } ObkExpiry;
 
 /* Logs what is due. To be called after a login, and now and then. */
-void obk_expiry_look (ObkExpiry *expiry, const ObkVitals *vitals);
+void obk_expiry_look (ObkExpiry *expiry, ObkSession *session);
 
 /* Returns: (transfer full) (nullable): "the CA certificate ends in 13 days", when one of them ends soon */
-char *obk_expiry_trouble (const ObkVitals *vitals);
+char *obk_expiry_trouble (ObkSession *session);
 
 /* Whether something that lasts @left_s is to be said @ahead_s before its end, and has not been for a day. If so, it
  * counts as said. */
