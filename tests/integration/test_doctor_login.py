@@ -211,7 +211,7 @@ def test_a_role_for_certificates(card, make_provider, cert_tenant, name, shown):
         for command in commands("transit.capabilities"):
             as_administrator(cert_tenant.bao, command)
         read = as_administrator(cert_tenant.bao, f"bao read -field=token_policies auth/cert/certs/{ROLE}")
-        assert (f"bao-kms-provider-{cert_tenant.key}" in read) == (name == ROLE)
+        assert (f"bao-kms-provider-{cert_tenant.mount}-{cert_tenant.key}" in read) == (name == ROLE)
         write(allowed_common_names=["node-2"])
         for command in commands("openbao.auth"):
             assert ROLE in as_administrator(cert_tenant.bao, command)

@@ -11,7 +11,8 @@
 
 #include <string.h>
 
-#define NEW_POLICY "bao-kms-provider-<key>"
+/* What it allows hangs on both. */
+#define NEW_POLICY "bao-kms-provider-<mount>-<key>"
 
 typedef struct
 {
