@@ -177,7 +177,7 @@ read_head (const json_t *document, const char *schema, const char *const *member
   if (!or_refuse (obk_json_get_string (document, SCHEMA_VERSION, &found_schema, error), error))
     return FALSE;
   if (!g_str_equal (found_schema, schema))
-    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, "its " SCHEMA_VERSION " is not \"%s\"", schema);
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED, OBK_STATE_OTHER_FORMAT " \"%s\"", schema);
   if (!or_refuse (obk_json_only (document, members, error), error)
       || !or_refuse (obk_json_get_int (document, GENERATION, &number, error), error)
       || !or_refuse (obk_json_get_string (document, CURRENT_HASH, &found_hash, error), error))

@@ -13,6 +13,7 @@ G_BEGIN_DECLS
 #define OBK_STATE_HASH_PREFIX "krs1."
 /* Said of a state whose scope is not that of the configuration */
 #define OBK_STATE_OTHER_SCOPE "of another identity scope"
+#define OBK_STATE_OTHER_FORMAT "its schemaVersion is not" /* Said of a state or checkpoint of another release */
 #define OBK_STATE_MAX_SIZE (16 * 1024 * 1024)
 #define OBK_STATE_WARN_SIZE (12 * 1024 * 1024)
 

@@ -80,6 +80,11 @@ open_directory (ObkStateDirectory *directory, GError **error)
   directory->fd = TEMP_FAILURE_RETRY (open (directory->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   if (directory->fd < 0 || fstat (directory->fd, &status) != 0)
     return refuse_directory (directory->path, errno, error);
+  if ((status.st_mode & S_ISVTX) != 0 && (status.st_mode & OBK_STATE_UNSAFE_DIRECTORY_MODE) != 0)
+    return obk_refuse (error, OBK_ERROR_STATE_REFUSED,
+                       "the state directory \"%s\" is one that others write to (mode %04o): name one of the service's "
+                       "own in state.path",
+                       directory->path, status.st_mode & 07777);
   if ((status.st_mode & OBK_STATE_UNSAFE_DIRECTORY_MODE) != 0)
     return obk_refuse (
         error, OBK_ERROR_STATE_REFUSED,

@@ -211,6 +211,14 @@ def test_a_state_that_is_refused(node, spoil):
     assert plan(node, report)["replaced"]["loads"] is False
 
 
+@pytest.mark.parametrize("suffix", ["", ".checkpoint"], ids=["state", "checkpoint"])
+def test_a_state_of_another_release(node, suffix):
+    node.stop()
+    path = pathlib.Path(f"{node.state_path}{suffix}")
+    path.write_text(path.read_text().replace("v1alpha1", "v1"))
+    assert_first(Report(node.config, "--before-start"), "registry.state", str(path), "if a newer release")
+
+
 def test_no_state_of_a_rotated_key(make_provider, fresh_tenant):
     fresh_tenant.rotate()
     provider = make_provider(fresh_tenant)
@@ -652,6 +660,40 @@ def test_a_lock_that_the_service_cannot_take(service_node):
     lock.rename(lock.with_suffix(".away"))
     lock.symlink_to(lock.with_suffix(".away"))
     refused_until_done(service_node, "registry.state", "is a symbolic link", f"rm {lock}")
+
+
+@pytest.mark.parametrize("owner", [0, SERVICE], ids=["root", "service"])
+def test_a_state_in_a_directory_of_others(service_node, owner):
+    """It is not taken from those whose it is, as /tmp and /var/lib are."""
+    place = service_node.directory.parent / "shared"
+    place.mkdir()
+    os.chown(place, owner, owner)
+    os.chmod(place, 0o1777)
+    set_as_service(service_node, **{"state.path": str(place / "registry.json")})
+    report = Report(service_node.config, "--before-start", "--user", f"{SERVICE}:{SERVICE}")
+    assert_first(report, "registry.state", "(mode 1777)", "is not the service's alone")
+    assert report.commands("registry.state") == [f"install -d -m 0750 -o {SERVICE} -g {SERVICE} /var/lib/openbao-kms/state"]
+
+
+def test_a_state_below_what_is_roots(service_node):
+    place = service_node.directory.parent / "shared"
+    (place / "of-another").mkdir(parents=True)
+    set_as_service(service_node, **{"state.path": str(place / "registry.json")})
+    report = Report(service_node.config, "--before-start", "--user", f"{SERVICE}:{SERVICE}")
+    assert_first(report, "registry.state", "may not write", "is not the service's alone")
+    assert all(str(place) not in command for command in report.commands("registry.state"))
+    (place / "of-another").rename(place / "lost+found")  # a file system of its own
+    report = Report(service_node.config, "--before-start", "--user", f"{SERVICE}:{SERVICE}")
+    assert_first(report, "registry.state", "may not write", f"install -d -m 0750 -o {SERVICE} -g {SERVICE} {place}")
+
+
+def test_a_file_in_the_place_of_the_states_directory(service_node):
+    service_node.state_path.parent.rmdir()
+    service_node.state_path.parent.touch()
+    report = Report(service_node.config, "--before-start", "--user", f"{SERVICE}:{SERVICE}")
+    assert_first(report, "registry.state", f'"{service_node.state_path.parent}" is not a directory')
+    run_all(report.commands("registry.state"))
+    assert Report(service_node.config, "--before-start").results["registry.state"] == "ok"
 
 
 @pytest.mark.parametrize("suffix", ["", ".checkpoint"], ids=["state", "checkpoint"])

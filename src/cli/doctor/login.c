@@ -218,7 +218,9 @@ obk_doctor_auth (ObkDoctor *doctor, ObkCheckReport *report)
   if (doctor->session == NULL)
     {
       obk_check_fail (report, "%s", error->message);
-      obk_check_remedy (report, _ ("see whether this machine is out of memory or file descriptors (dmesg, ulimit -n)"));
+      obk_check_remedy (report,
+                        _ ("see whether this machine is out of memory or file descriptors (dmesg, ulimit -n), or "
+                           "its directory for temporary files is full or closed (ls -ld /tmp)"));
       return;
     }
   if (!obk_ask_login (doctor->session, config->auth.login_timeout_us, &error))

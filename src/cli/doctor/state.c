@@ -17,8 +17,72 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define LEAST_FREE_BYTES (4 * 1024 * 1024) /* both files, twice */
-#define LEAST_FREE_FILES 4                 /* the lock, and a temporary one of each */
+#define OWN_DIRECTORY "/var/lib/openbao-kms/state" /* the package's, and of state.path's default */
+#define LEAST_FREE_BYTES (4 * 1024 * 1024)         /* both files, twice */
+#define LEAST_FREE_FILES 4                         /* the lock, and a temporary one of each */
+
+/* Of others, too, who would be shut out of it: one that all write to, as /tmp, or that has more than files in it. */
+static gboolean
+is_shared (const char *directory)
+{
+  g_autoptr (GDir) entries = NULL;
+  const char *name = NULL;
+  struct stat status;
+
+  if (lstat (directory, &status) != 0 || !S_ISDIR (status.st_mode))
+    return FALSE;
+  if ((status.st_mode & S_ISVTX) != 0)
+    return TRUE;
+  entries = g_dir_open (directory, 0, NULL);
+  while (entries != NULL && (name = g_dir_read_name (entries)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (directory, name, NULL);
+
+      if (strcmp (name, "lost+found") != 0 && lstat (path, &status) == 0 && S_ISDIR (status.st_mode))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+static void
+advise_on_shared_directory (ObkDoctor *doctor, ObkCheckReport *report, const char *directory)
+{
+  obk_check_remedy (report,
+                    _ ("\"%s\" is not the service's alone: name in state.path a file in a directory that is, as "
+                       "%s/key-registry.json, and move this state's files there, if there are any"),
+                    directory, OWN_DIRECTORY);
+  obk_check_command (report, "install -d -m 0750 -o %u -g %u %s", doctor->options.service.uid,
+                     doctor->options.service.gid, OWN_DIRECTORY);
+}
+
+/* @cause: the errno */
+static void
+refuse_directory (ObkDoctor *doctor, ObkCheckReport *report, const char *directory, int cause)
+{
+  const ObkIds *service = &doctor->options.service;
+  g_autofree char *quoted = obk_doctor_quote (directory);
+  struct stat status;
+
+  if (stat (directory, &status) == 0 && !S_ISDIR (status.st_mode))
+    {
+      obk_check_fail (report, _ ("\"%s\" is %s"), directory, _ ("not a directory"));
+      obk_check_remedy (report, _ ("move it away and make the directory; if this node had a state, restore both files "
+                                   "into it from a backup or a healthy peer"));
+      obk_check_command (report, "mv %s %s.away\ninstall -d -m 0750 -o %u -g %u %s", quoted, quoted, service->uid,
+                         service->gid, quoted);
+      return;
+    }
+  obk_check_fail (report, _ ("the service may not write into \"%s\": %s"), directory, g_strerror (cause));
+  if (cause == EROFS)
+    obk_check_remedy (report, _ ("mount that file system for writing, or name another place in state.path"));
+  else if (is_shared (directory))
+    advise_on_shared_directory (doctor, report, directory);
+  else if (!obk_doctor_advise_on_way (doctor, report, directory))
+    {
+      obk_check_remedy (report, cause == ENOENT ? _ ("make it for the service") : _ ("give it to the service"));
+      obk_check_command (report, "install -d -m 0750 -o %u -g %u %s", service->uid, service->gid, quoted);
+    }
+}
 
 /* Whether the service can save. */
 static void
@@ -29,19 +93,7 @@ check_directory (ObkDoctor *doctor, ObkCheckReport *report)
   struct statvfs space;
 
   if (doctor->options.is_service && access (directory, W_OK | X_OK) != 0)
-    {
-      gboolean missing = errno == ENOENT;
-
-      obk_check_fail (report, _ ("the service may not write into \"%s\": %s"), directory, g_strerror (errno));
-      if (errno == EROFS)
-        obk_check_remedy (report, _ ("mount that file system for writing, or name another place in state.path"));
-      else if (!obk_doctor_advise_on_way (doctor, report, directory))
-        {
-          obk_check_remedy (report, missing ? _ ("make it for the service") : _ ("give it to the service"));
-          obk_check_command (report, "install -d -m 0750 -o %u -g %u %s", doctor->options.service.uid,
-                             doctor->options.service.gid, quoted);
-        }
-    }
+    refuse_directory (doctor, report, directory, errno);
   else if (statvfs (directory, &space) != 0)
     return;
   else if ((guint64)space.f_bavail * space.f_frsize < LEAST_FREE_BYTES)
@@ -144,7 +196,9 @@ advise_on_state (ObkDoctor *doctor, ObkCheckReport *report, const char *checkpoi
   const char *open = open_directory ? directory : open_state ? state : checkpoint;
   g_autofree char *quoted = obk_doctor_quote (open);
 
-  if (open_directory || open_state || has_unsafe_mode (checkpoint, S_IFREG, OBK_STATE_UNSAFE_FILE_MODE))
+  if (open_directory && is_shared (directory))
+    advise_on_shared_directory (doctor, report, directory);
+  else if (open_directory || open_state || has_unsafe_mode (checkpoint, S_IFREG, OBK_STATE_UNSAFE_FILE_MODE))
     {
       obk_check_remedy (report,
                         _ ("shut others out; if what is in it may have been changed, restore it from a backup"));
@@ -169,8 +223,13 @@ advise_on_state (ObkDoctor *doctor, ObkCheckReport *report, const char *checkpoi
     }
   else
     {
-      obk_check_remedy (report, _ ("restore both files from a backup of this node, or plan a new state, which changes "
-                                   "nothing yet:"));
+      if (strstr (doctor->state_error->message, OBK_STATE_OTHER_FORMAT) != NULL)
+        obk_check_remedy (report, _ ("if a newer release of the provider has written it, install that one again; else "
+                                     "restore both files from a backup of this node, or plan a new state, which "
+                                     "changes nothing yet:"));
+      else
+        obk_check_remedy (report, _ ("restore both files from a backup of this node, or plan a new state, which "
+                                     "changes nothing yet:"));
       obk_doctor_advise_recovery (doctor, report, " --replace");
     }
 }
