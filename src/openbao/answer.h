@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 /* Phrases of OpenBao's that the errors repeat, by which doctor tells them apart. */
 #define OBK_ANSWER_SAYS_NO_ROLE "could not be found"
 #define OBK_ANSWER_SAYS_AUDIENCE "invalid audience (aud) claim"
+#define OBK_ANSWER_SAYS_NO_AUDIENCE "no audiences bound to the role"
 #define OBK_ANSWER_SAYS_SUBJECT "invalid subject (sub) claim"
 #define OBK_ANSWER_SAYS_ISSUER "invalid issuer (iss) claim"
 #define OBK_ANSWER_SAYS_EXPIRED "token is expired"

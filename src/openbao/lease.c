@@ -23,8 +23,14 @@ parse_grant (const json_t *answer, Grant *grant, GError **error)
 {
   gint64 seconds = 0;
 
-  if (!obk_json_get_object (answer, "auth", &grant->auth, error)
-      || !obk_json_get_int (grant->auth, "lease_duration", &seconds, error)
+  if (!obk_json_get_object (answer, "auth", &grant->auth, error))
+    return FALSE;
+  if (json_is_object (json_object_get (grant->auth, "mfa_requirement")))
+    {
+      g_set_error_literal (error, OBK_ERROR, OBK_ERROR_JSON, OBK_LEASE_SAYS_MFA);
+      return FALSE;
+    }
+  if (!obk_json_get_int (grant->auth, "lease_duration", &seconds, error)
       || !obk_json_get_boolean (grant->auth, "renewable", &grant->renewable, error))
     return FALSE;
   grant->lease_us = CLAMP (seconds, 0, MAX_SECONDS) * G_USEC_PER_SEC;

@@ -9,6 +9,9 @@
 
 G_BEGIN_DECLS
 
+/* Of a login that passes only with what a person has at hand; by it doctor tells it apart. */
+#define OBK_LEASE_SAYS_MFA "OpenBao asks for a second factor, which a service has not"
+
 /* A plain value; zeroed, it is no token. Times are CLOCK_BOOTTIME, microseconds. */
 typedef struct
 {

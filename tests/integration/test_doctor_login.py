@@ -276,6 +276,7 @@ ROLES = {
     "for-browsers": ({"role_type": "oidc", "allowed_redirect_uris": ["https://x"]}, "role_type is not allowed", "role_type jwt"),
     "of-another-claim": ({"user_claim": "email"}, "not found in token", "user_claim"),
     "of-groups": ({"groups_claim": "groups"}, "not found in token", "groups_claim"),
+    "without-audience": ({"bound_audiences": []}, "no audiences bound to the role", "name it there"),
     "of-bound-claims": ({"bound_claims": {"team": "x"}}, "error validating claims", "bound_claims"),
     "of-other-networks": ({"token_bound_cidrs": ["192.0.2.0/24"]}, "permission denied", "the role's token_bound_cidrs leave"),
 }
@@ -311,6 +312,20 @@ def test_an_algorithm_that_is_not_taken(node):
     node.tenant.request("POST", f"auth/{node.tenant.auth}/config", {
         "jwt_validation_pubkeys": [node.tenant.signer.public_pem()], "jwt_supported_algs": ["RS256"]})
     assert_first(Report(node.config), "openbao.auth", "unexpected algorithm", "jwt_supported_algs")
+
+
+def test_a_login_with_a_second_factor(node):
+    request, enforcement = node.tenant.request, "identity/mfa/login-enforcement/people"
+    method = request("POST", "identity/mfa/method/totp", {"issuer": "x"})["data"]["method_id"]
+    accessor = request("GET", "sys/auth")["data"][f"{node.tenant.auth}/"]["accessor"]
+    request("POST", enforcement, {"mfa_method_ids": [method], "auth_method_accessors": [accessor]})
+    try:
+        report = Report(node.config)
+        assert_first(report, "openbao.auth", "a second factor", "login MFA")
+        assert "people" in as_administrator(node.tenant.bao, report.commands("openbao.auth")[0])
+    finally:
+        request("DELETE", enforcement)
+    assert Report(node.config).exit == 0
 
 
 def test_a_jwt_without_a_beginning(node):

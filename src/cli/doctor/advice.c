@@ -7,6 +7,7 @@
 #include "openbao/cert-login.h"
 #include "openbao/cert-signer.h"
 #include "openbao/jwt.h"
+#include "openbao/lease.h"
 #include "openbao/nss.h"
 #include "openbao/oauth2-answer.h"
 #include "openbao/pin.h"
@@ -79,6 +80,9 @@ const ObkAdvice obk_advice_on_jwt_login[] = {
   { OBK_ANSWER_SAYS_AUDIENCE,
     N_ ("the JWT's audience is not among the role's bound_audiences: have the JWT issued for it, or change "
         "the role"),
+    "bao read <auth>/role/<role>" },
+  { OBK_ANSWER_SAYS_NO_AUDIENCE,
+    N_ ("the JWT has an audience, and the role takes one only if it is among its bound_audiences: name it there"),
     "bao read <auth>/role/<role>" },
   { OBK_ANSWER_SAYS_SUBJECT,
     N_ ("the JWT's subject is not the role's bound_subject: have the JWT issued for it, or change the role"),
@@ -156,6 +160,8 @@ const ObkAdvice obk_advice_on_outage[] = {
     OBK_ADVICE_IN_ROOT_NAMESPACE "bao namespace unseal <namespace>" },
   { OBK_ANSWER_SAYS_NAMESPACE_LOCKED, N_ ("unlock the namespace of openbao.namespace, or the one above it"),
     OBK_ADVICE_IN_ROOT_NAMESPACE "bao namespace unlock <namespace>" },
+  { OBK_LEASE_SAYS_MFA, N_ ("take the provider's auth method out of the enforcement of login MFA that names it"),
+    "bao list identity/mfa/login-enforcement" },
   { OBK_ANSWER_SAYS_FOREIGN,
     N_ ("something else than OpenBao answers there: correct openbao.address, or what the proxy in between passes on"),
     NULL },
