@@ -100,6 +100,7 @@ check_lock_is_free (const ObkDoctor *doctor, ObkCheckReport *report)
   obk_check_command (report, "ps -fp %d", pid);
 }
 
+/* What would keep it from running: said before that it does not run, which comes of it. */
 static void
 check_before_start (const ObkDoctor *doctor, ObkCheckReport *report)
 {
@@ -116,9 +117,9 @@ is_down (const ObkDoctor *doctor, ObkCheckReport *report)
 {
   if (doctor->options.outage == NULL)
     return FALSE;
+  check_before_start (doctor, report);
   obk_check_fail (report, "%s", doctor->options.outage);
   advise_to_start (doctor, report);
-  check_before_start (doctor, report);
   return TRUE;
 }
 
@@ -152,8 +153,9 @@ lost_its_socket (const ObkDoctor *doctor, ObkCheckReport *report)
                   _ ("the provider runs (process %d), and nobody can reach it at \"%s\": its socket was taken "
                      "away, or it runs with another configuration"),
                   pid, doctor->config->server.socket_path);
-  obk_check_remedy (report, _ ("restart both units, which makes the socket anew"));
-  obk_check_command (report, "systemctl restart %s", doctor->units);
+  obk_check_remedy (report, _ ("restart both units, which makes the socket anew. If the process stays, it is another "
+                               "provider with the same state.path: stop it, and give each its own. Who it is:"));
+  obk_check_command (report, "systemctl restart %s\nps -fp %d", doctor->units, pid);
   return TRUE;
 }
 
@@ -169,14 +171,16 @@ refuse_socket (const ObkDoctor *doctor, ObkCheckReport *report, const char *prob
     return;
   if (lost_its_socket (doctor, report))
     return;
-  obk_check_fail (report, "%s", problem);
   if (strstr (problem, OBK_KMS_CLIENT_SAYS_DENIED) != NULL)
-    obk_check_remedy (report, _ ("the checks of socket.group and socket.parent above say what keeps the service out"));
-  else
     {
-      advise_to_start (doctor, report);
-      check_before_start (doctor, report);
+      obk_check_fail (report, "%s", problem);
+      obk_check_remedy (report,
+                        _ ("the checks of socket.group and socket.parent above say what keeps the service out"));
+      return;
     }
+  check_before_start (doctor, report);
+  obk_check_fail (report, "%s", problem);
+  advise_to_start (doctor, report);
 }
 
 /* What runs has its state in memory, and would not come back with it. */
