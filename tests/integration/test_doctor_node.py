@@ -578,16 +578,31 @@ def test_the_service_itself_and_somebody_else(service_node):
     assert report.results["openbao.tls"] == "ok", report.text
 
 
+def with_package_user(directory, uid):
+    passwd = directory / "passwd"
+    passwd.write_text(pathlib.Path("/etc/passwd").read_text() + f"openbao-kms:x:{uid}:{uid}::/:/usr/sbin/nologin\n")
+    os.chmod(passwd, 0o644)
+    return ["unshare", "--mount", "sh", "-ec", 'mount --bind "$1" /etc/passwd; shift; exec "$@"', "sh", str(passwd)]
+
+
 def test_the_service_beside_a_user_of_the_packages_name(service_node, directory):
     """As in the image, which is made of the package: the user is there, and the pod runs as another one."""
-    passwd = directory / "passwd"
-    passwd.write_text(pathlib.Path("/etc/passwd").read_text() + "openbao-kms:x:999:999::/:/usr/sbin/nologin\n")
-    os.chmod(passwd, 0o644)
-    inside = ["unshare", "--mount", "sh", "-ec", 'mount --bind "$1" /etc/passwd; shift; exec "$@"', "sh", str(passwd)]
+    inside = with_package_user(directory, 999)
     for prefix in (inside, [*inside, *AS_SERVICE]):
         report = Report(service_node.config, "--before-start", prefix=prefix)
         assert report.exit == 0 and report.report["asService"], report.text
         assert report.report["user"] == f"uid {SERVICE}"
+
+
+def test_a_state_that_went_to_a_third_user(service_node, directory):
+    """He is not taken for the service, whose everything would then be refused to him."""
+    place = service_node.state_path.parent
+    os.chown(place, 65534, 65534)
+    report = Report(service_node.config, "--before-start", prefix=with_package_user(directory, SERVICE))
+    assert report.report["user"] == f"openbao-kms (uid {SERVICE})"
+    assert_first(report, "registry.state", f"install -d -m 0750 -o {SERVICE} -g {SERVICE} {place}")
+    run_all(report.commands("registry.state"))
+    assert Report(service_node.config, "--before-start").results["registry.state"] == "ok"
 
 
 def test_somebody_who_cannot_read_the_configuration(service_node):

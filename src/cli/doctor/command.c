@@ -57,13 +57,38 @@ find_in_state (const ObkDoctor *doctor, ObkIds *ids)
   return TRUE;
 }
 
+static gboolean
+may_read (const ObkIds *ids, const char *path)
+{
+  struct stat status;
+
+  if (stat (path, &status) != 0)
+    return FALSE;
+  if (status.st_uid == ids->uid)
+    return (status.st_mode & S_IRUSR) != 0;
+  return (status.st_mode & (obk_ids_have_group (ids, status.st_gid) ? S_IRGRP : S_IROTH)) != 0;
+}
+
+/* A state that went to a third one by mistake: he cannot read the configuration, which is there for the package's user.
+ * All that is made for him would be refused, or taken from the service by what is said to mend it. */
+static gboolean
+is_third_one (const ObkDoctor *doctor, const ObkIds *owner)
+{
+  const char *path = obk_config_path (doctor->options.config_path);
+  ObkIds package;
+
+  return obk_ids_parse (SERVICE_USER, &package, NULL) && may_read (&package, path) && !may_read (owner, path);
+}
+
 /* One whom nothing names is root's: what another caller may not do is not judged then. */
 static gboolean
 find_service (const ObkDoctor *doctor, const ObkUnit *unit, ObkIds *ids, GError **error)
 {
   if (user_text != NULL)
     return obk_ids_parse (user_text, ids, error);
-  if (!find_in_unit (unit, ids) && !find_in_state (doctor, ids) && !obk_ids_parse (SERVICE_USER, ids, NULL))
+  if (find_in_unit (unit, ids) || (find_in_state (doctor, ids) && !is_third_one (doctor, ids)))
+    return TRUE;
+  if (!obk_ids_parse (SERVICE_USER, ids, NULL))
     obk_ids_of_uid (0, 0, ids);
   return TRUE;
 }
