@@ -429,6 +429,12 @@ def test_purge_of_a_file_system(machine):
     assert machine.run("ls -A /var/lib/openbao-kms; ls -d /etc/openbao-kms 2>/dev/null", check=False) == ""
 
 
+def test_purge_without_a_directory_of_units(machine):
+    """As in a container that has no systemd."""
+    machine.run("rm -r /etc/systemd")
+    machine.run("dpkg --purge bao-kms-provider")
+
+
 def test_removal_of_the_policy(serving):
     """Tools of SELinux that only say that they were called: what is done around the loss of the domain, and when."""
     for tool in ("semodule", "selinuxenabled", "load_policy", "restorecon"):
