@@ -195,7 +195,7 @@ print_way (const Look *look)
   gboolean healthy = FALSE;
 
   for (guint i = 0; address_of (look, i, &healthy); i++)
-    g_string_append_printf (addresses, healthy ? _ ("%s%u in use") : _ ("%s%u out"), i > 0 ? ", " : "", i);
+    g_string_append_printf (addresses, healthy ? _ ("%s#%u in use") : _ ("%s#%u out"), i > 0 ? ", " : "", i);
   obk_registry_command_print_row (_ ("addresses"), "%s", addresses->str);
   for (gsize i = 0; i < G_N_ELEMENTS (lifetimes); i++)
     {

@@ -676,6 +676,8 @@ def test_a_lock_that_the_service_cannot_take(service_node):
     lock.rename(lock.with_suffix(".away"))
     lock.symlink_to(lock.with_suffix(".away"))
     refused_until_done(service_node, "registry.state", "is a symbolic link", f"rm {lock}")
+    lock.mkdir()
+    refused_until_done(service_node, "registry.state", "is not a regular file", f"rmdir {lock}")
 
 
 @pytest.mark.parametrize("owner", [0, SERVICE], ids=["root", "service"])

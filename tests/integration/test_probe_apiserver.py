@@ -240,6 +240,14 @@ def test_a_key_that_may_not_be_used(make_provider, fresh_tenant):
     assert report["results"]["transit.profile"] == "skip"
 
 
+def test_no_authority_file(make_provider, fresh_tenant):
+    provider = make_provider(fresh_tenant, **{"openbao.caCertFile": "/nonexistent"})
+    report = run_report("verify-key", "--config", provider.config)
+    check, said = first_failure(report)
+    assert check == "openbao.auth" and "No such file" in said and "doctor checks that file" in said
+    assert f"bao-kms-provider doctor --config '{provider.config}'" in report["text"]
+
+
 def test_a_key_without_a_state(make_provider, fresh_tenant):
     provider = make_provider(fresh_tenant)
     report = run_report("verify-key", "--config", provider.config)

@@ -55,6 +55,7 @@ def test_healthy(make_provider, tenant, addresses):
     assert 0 < content["calls"]["decrypt"]["p99Ms"] < 1000
     assert text.returncode == 0
     assert "healthy\n" in text.stdout.splitlines(True)[0]
+    assert "\naddresses " in text.stdout and " #0 in use\n" in text.stdout
     assert "a second, p99" in text.stdout and "\nkms encrypt " in text.stdout
     assert [line.split()[0] for line in text.stdout.splitlines()].count("status") == 1
 

@@ -3,8 +3,10 @@
 #include "cli/doctor/inquiry.h"
 
 #include "base/error.h"
+#include "base/names.h"
 #include "cli/ask.h"
 #include "cli/doctor/advice.h"
+#include "cli/registry-command.h"
 #include "openbao/answer.h"
 
 #include <glib/gi18n.h>
@@ -182,10 +184,33 @@ refuse_login (ObkDoctor *doctor, ObkCheckReport *report, const GError *error)
       obk_check_command (report, ROOT "bao namespace list");
       break;
     case OBK_ERROR_CREDENTIAL_INVALID:
-      obk_check_remedy (report, _ ("mend the credential; the check of it above says more"));
+      obk_check_remedy (report, _ ("mend the credential; doctor's check of it says more"));
       break;
     default:
       obk_doctor_advise_on_outage (doctor, report, error);
+      break;
+    }
+}
+
+/* That a file is in order doctor has seen by its own checks; other commands come here without them. */
+static void
+refuse_session (const ObkDoctor *doctor, ObkCheckReport *report, const GError *error)
+{
+  g_autofree char *option = obk_registry_command_config_option (doctor->options.config_path);
+
+  obk_check_fail (report, "%s", error->message);
+  switch (obk_error_code (error))
+    {
+    case OBK_ERROR_FILE:
+    case OBK_ERROR_TLS_FAILED:
+    case OBK_ERROR_CREDENTIAL_INVALID:
+      obk_check_remedy (report, _ ("doctor checks that file, and says what to do"));
+      obk_check_command (report, OBK_PROGRAM " doctor%s", option);
+      break;
+    default:
+      obk_check_remedy (report,
+                        _ ("see whether this machine is out of memory or file descriptors (dmesg, ulimit -n), or "
+                           "its directory for temporary files is full or closed (ls -ld /tmp)"));
       break;
     }
 }
@@ -217,10 +242,7 @@ obk_doctor_auth (ObkDoctor *doctor, ObkCheckReport *report)
   doctor->session = poller != NULL ? obk_session_new (config, poller, &error) : NULL;
   if (doctor->session == NULL)
     {
-      obk_check_fail (report, "%s", error->message);
-      obk_check_remedy (report,
-                        _ ("see whether this machine is out of memory or file descriptors (dmesg, ulimit -n), or "
-                           "its directory for temporary files is full or closed (ls -ld /tmp)"));
+      refuse_session (doctor, report, error);
       return;
     }
   if (!obk_ask_login (doctor->session, config->auth.login_timeout_us, &error))

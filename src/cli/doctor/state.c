@@ -119,12 +119,14 @@ check_lock (ObkDoctor *doctor, ObkCheckReport *report)
   const ObkIds *service = &doctor->options.service;
   g_autofree char *quoted = NULL;
   g_autoptr (GError) error = NULL;
+  gboolean is_directory = FALSE;
   struct stat status;
 
   if (!doctor->options.is_service || directory == NULL || obk_state_directory_examine_lock (directory, &error))
     return;
   quoted = obk_doctor_quote (path);
   obk_check_fail (report, "%s", error->message);
+  is_directory = lstat (path, &status) == 0 && S_ISDIR (status.st_mode);
   if (lstat (path, &status) == 0 && S_ISREG (status.st_mode) && status.st_nlink == 1)
     {
       obk_check_remedy (report, _ ("give it to the service, readable by nobody else"));
@@ -134,7 +136,7 @@ check_lock (ObkDoctor *doctor, ObkCheckReport *report)
     {
       obk_check_remedy (report,
                         _ ("take it away while no provider runs with this state; the next start makes it anew"));
-      obk_check_command (report, "rm %s", quoted);
+      obk_check_command (report, "%s %s", is_directory ? "rmdir" : "rm", quoted);
     }
 }
 
