@@ -189,14 +189,14 @@ def test_a_key_that_breaks_the_profile(make_provider, spoiled, case):
     provider = make_provider(spoiled).start(wait="healthy")
     spoiled.request("POST", f"{spoiled.mount}/keys/{spoiled.key}/config", PROFILE[case])
     provider.wait_unhealthy(10)
-    assert provider.wait_record("status.changed", healthz="unhealthy")[-1]["reason"] == "profile_invalid"
+    provider.wait_record("status.changed", healthz="unhealthy", reason="profile_invalid")
 
 
 def test_upsert_is_allowed(make_provider, spoiled):
     provider = make_provider(spoiled).start(wait="healthy")
     spoiled.request("POST", f"{spoiled.mount}/config/keys", {"disable_upsert": False})
     provider.wait_unhealthy(10)
-    assert provider.wait_record("status.changed", healthz="unhealthy")[-1]["reason"] == "upsert_allowed"
+    provider.wait_record("status.changed", healthz="unhealthy", reason="upsert_allowed")
     spoiled.request("POST", f"{spoiled.mount}/config/keys", {"disable_upsert": True})
     provider.wait_healthy(40)
 

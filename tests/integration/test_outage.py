@@ -78,7 +78,7 @@ def test_killed_and_back(durable_openbao, durable_tenant, make_provider):
     durable_openbao.kill()
     assert_refuses(provider, encrypted, "openbao_connection_failed")
     assert provider.wait_unhealthy(15).key_id == ""
-    assert provider.wait_record("status.changed", healthz="unhealthy")[-1]["reason"] == "status_stale"
+    provider.wait_record("status.changed", healthz="unhealthy", reason="status_stale")
     wait_breaker_open(provider)
     assert refusal(client.encrypt, b"text") == (CODE.FAILED_PRECONDITION, "status unhealthy")
     durable_openbao.start().unseal()
