@@ -11,6 +11,7 @@ from rig.notify import NotifySocket
 from rig.openbao import OpenBao
 from rig.pki import Authority
 from rig.provider import Provider, policy_for, private_directory
+from rig.records import undocumented
 from rig.transit import Tenant
 
 pytest_plugins = ["rig.tap", "rig.doctor"]
@@ -81,7 +82,8 @@ def audit(openbao):
 
 @pytest.fixture
 def make_provider(directory):  # of the test, so that it goes after what may still write to it
-    """Makes providers; each is stopped after the test, and must have ended well and said nothing but log records."""
+    """Makes providers; each is stopped after the test, and must have ended well and said nothing but log
+    records, of the documented events and fields."""
     made = []
 
     def make(tenant, directory=None, expect_exit=0, **overrides):
@@ -97,7 +99,7 @@ def make_provider(directory):  # of the test, so that it goes after what may sti
         code = provider.stop()
         if code != provider.expect_exit:
             problems.append(f"exit code {code}, not {provider.expect_exit}")
-        problems += provider.foreign_output()
+        problems += provider.foreign_output() or undocumented(provider.records())
         if provider.own_directory:
             shutil.rmtree(provider.directory)
     assert not problems, "\n".join(problems)

@@ -6,7 +6,6 @@ import base64
 import dataclasses
 import json
 import os
-import pathlib
 import re
 import shutil
 import urllib.parse
@@ -17,6 +16,7 @@ import pytest
 from rig.pki import write_private
 from rig.process import free_port
 from rig.provider import Provider, policy_for, private_directory, run_command
+from rig.records import ALWAYS, documented
 from rig.reload import reload
 from rig.token import Token, by_labels, cert_overrides, enable_cert_auth, issue_client, new_key
 from rig.token_endpoint import TokenEndpoint
@@ -24,7 +24,6 @@ from rig.transit import Tenant
 from rig.web import Scrape, fetch
 from test_oauth2 import revoke_tokens
 
-PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "observability.md"
 MARK = "M4rk3r"  # in every name that may show nowhere
 PLAINTEXT = b"plaintext-M4rk3r-0123456789"
 
@@ -199,21 +198,9 @@ def works(provider):
     client.close()
 
 
-def documented():
-    """Events to their fields, and all fields, as docs/observability.md has them."""
-    page = PAGE.read_text()
-    logs = page[page.index("\n## Logs"):page.index("\n## Alerts")]
-    events = {}
-    for event, _, _, fields in re.findall(r"^\| `([a-z._]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", logs, re.MULTILINE):
-        named = set(re.findall(r"`(\w+)`", fields))
-        events[event] = events["auth.login"] if fields.startswith("as ") else named
-    fields = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| [^|]+ \|$", logs, re.MULTILINE))))
-    return events, fields
-
-
 def test_every_record_is_as_documented(life):
     events, fields = documented()
-    assert len(events) == 21 and {"ts", "level", "message", "error_class"} <= fields
+    assert len(events) == 21 and ALWAYS | {"error_class"} <= fields
     seen = set()
     for line in life.log.splitlines():
         record = json.loads(line)
@@ -221,7 +208,7 @@ def test_every_record_is_as_documented(life):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record["ts"])
         assert record["level"] in ("debug", "info", "warn", "error")
         assert set(record) <= fields, line
-        assert set(record) - {"ts", "level", "message"} <= events[record["message"]], line
+        assert set(record) - ALWAYS <= events[record["message"]], line
         assert record.get("status") in (None, "ok", "error")
         if record.get("status") == "error" and record["message"] != "status.probe":
             assert "error_class" in record or "suppressed" in record, line
