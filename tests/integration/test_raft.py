@@ -11,6 +11,7 @@ import time
 import grpc
 import pytest
 import registry_model
+from rig.doctor import Report, assert_first
 from rig.kms import refusal
 from rig.process import wait_until
 from rig.provider import policy_for
@@ -315,3 +316,16 @@ def test_a_candidate_that_is_lost(cluster, tenant, make_provider):
     cluster.restore(later)
     assert provider.wait_healthy(RECOVERY).key_id == first.key_id
     assert not provider.records("key.promoted")
+
+
+def test_doctor_of_a_standby_alone(cluster, tenant, make_provider):
+    standby, leader = cluster.standbys()[0], cluster.leader()
+    provider = make_provider(tenant, **{"openbao.address": standby.address})
+    os.chmod(provider.directory, 0o2750)
+    assert Report(provider.config, "--before-start").exit == 0
+    cluster.relays[leader.name].cut()
+    assert wait_until(lambda: Report(provider.config, "--before-start").exit, 20, "what it cannot pass on is refused")
+    assert_first(Report(provider.config, "--before-start"), "openbao.auth", "it redirects (status 307)",
+                 "a standby that cannot pass calls on", "cluster_addr")
+    provider.configure(**{"openbao.address": leader.address})
+    assert Report(provider.config, "--before-start").exit == 0

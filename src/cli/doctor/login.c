@@ -13,6 +13,8 @@
 
 #include <string.h>
 
+#define HEALTH_ACTIVE 200
+#define HEALTH_STANDBY 429
 #define HEALTH_NOT_INITIALIZED 501
 #define ROOT OBK_ADVICE_IN_ROOT_NAMESPACE
 
@@ -33,17 +35,32 @@ show_role (const ObkDoctor *doctor, ObkCheckReport *report)
   obk_check_command (report, "%s", command);
 }
 
-/* One that was never initialized says of itself that it is sealed. */
+/* Whether one of the addresses has said so of itself. */
 static gboolean
-is_initialized (const ObkDoctor *doctor)
+has_health (const ObkDoctor *doctor, guint health)
 {
   for (guint i = 0; doctor->addresses != NULL && i < doctor->addresses->len; i++)
     {
       const ObkDoctorAddress *address = g_ptr_array_index (doctor->addresses, i);
 
-      if (address->health == HEALTH_NOT_INITIALIZED)
-        return FALSE;
+      if (address->health == health)
+        return TRUE;
     }
+  return FALSE;
+}
+
+/* A standby that cannot pass a call on answers with a redirect, or, where no node is active, with a mere 500. Returns:
+ * whether that is it */
+static gboolean
+advise_on_standby (const ObkDoctor *doctor, ObkCheckReport *report)
+{
+  if (!has_health (doctor, HEALTH_STANDBY) || has_health (doctor, HEALTH_ACTIVE))
+    return FALSE;
+  obk_check_remedy (report,
+                    _ ("it is a standby that cannot pass calls on: see that more than half of OpenBao's nodes run "
+                       "unsealed, and reach each other at their cluster_addr (port 8201); or name the active one in "
+                       "openbao.address or openbao.additionalAddresses"));
+  obk_check_command (report, ROOT "bao status");
   return TRUE;
 }
 
@@ -55,7 +72,7 @@ obk_doctor_advise_on_outage (const ObkDoctor *doctor, ObkCheckReport *report, co
   switch (obk_error_code (error))
     {
     case OBK_ERROR_SEALED:
-      if (!is_initialized (doctor))
+      if (has_health (doctor, HEALTH_NOT_INITIALIZED)) /* it says that it is sealed, too */
         {
           obk_check_remedy (report,
                             _ ("it was never initialized: if it is new, initialize it and set it up; if not, its "
@@ -78,10 +95,12 @@ obk_doctor_advise_on_outage (const ObkDoctor *doctor, ObkCheckReport *report, co
         obk_check_remedy (report, _ ("see OpenBao's log and its listener's tls settings on that machine"));
       break;
     case OBK_ERROR_ANSWER_REFUSED:
-      obk_check_remedy (report, _ ("name in openbao.address OpenBao itself, not what redirects to it"));
+      if (!advise_on_standby (doctor, report))
+        obk_check_remedy (report, _ ("name in openbao.address OpenBao itself, not what redirects to it"));
       break;
     default:
-      obk_check_remedy (report, _ ("see OpenBao's own log on that machine, and the one of a proxy before it"));
+      if (!advise_on_standby (doctor, report))
+        obk_check_remedy (report, _ ("see OpenBao's own log on that machine, and the one of a proxy before it"));
       break;
     }
 }
