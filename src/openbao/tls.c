@@ -15,7 +15,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define RECEIVE_BUFFER 2048 /* an answer of Transit with its headers fits; each connection has one */
+#define RECEIVE_BUFFER 2048        /* an answer of Transit with its headers fits; each connection has one */
+#define HANDSHAKE_MAX (256 * 1024) /* bytes of a server: its certificates are 128 KiB at most */
 #define FAILED "TLS failed"
 
 struct _ObkTls
@@ -26,7 +27,8 @@ struct _ObkTls
   ObkCaBundle *trusted;
   ObkTlsIdentity *identity; /* %NULL: none */
   GError *refusal;          /* why the certificate was refused */
-  gboolean heard;           /* it has said something */
+  gsize heard;              /* bytes, until the handshake is done */
+  gboolean open;            /* it is */
   gboolean asked_for_certificate;
   gboolean drained; /* the descriptor has had nothing more */
   gboolean ending;  /* and will have nothing more after what it has */
@@ -64,6 +66,19 @@ is_record_type (guint8 byte)
   return byte == ssl_ct_handshake || byte == ssl_ct_alert;
 }
 
+/* Whether the server may go on to say that. NSS would wait for as many bytes as the first ones of what is no TLS seem
+ * to say, and goes on within one call for as long as a server sends what is to be ignored. */
+static gboolean
+is_handshake (ObkTls *tls, const guint8 *data, gsize n)
+{
+  gboolean begins = tls->heard == 0;
+
+  if (tls->open)
+    return TRUE;
+  tls->heard += n;
+  return (!begins || is_record_type (data[0])) && tls->heard <= HANDSHAKE_MAX;
+}
+
 /* recv() that remembers a descriptor with nothing more, so that it is not asked in vain. */
 static PRInt32
 receive (ObkTls *tls, void *buffer, gsize size)
@@ -78,13 +93,11 @@ receive (ObkTls *tls, void *buffer, gsize size)
   n = TEMP_FAILURE_RETRY (recv (tls->fd, buffer, size, 0));
   if (n < 0)
     set_system_error (errno);
-  else if (n > 0 && !tls->heard && !is_record_type (((const guint8 *)buffer)[0]))
+  else if (n > 0 && !is_handshake (tls, buffer, (gsize)n))
     {
-      /* NSS would wait for as many bytes as the next ones seem to say. */
       PR_SetError (SSL_ERROR_RX_UNKNOWN_RECORD_TYPE, 0);
       return -1;
     }
-  tls->heard = tls->heard || n > 0;
   tls->drained = n < 0 ? errno == EAGAIN : (gsize)n < size && !tls->ending;
   return (PRInt32)n;
 }
@@ -392,7 +405,8 @@ ObkTlsResult
 obk_tls_handshake (ObkTls *tls, GError **error)
 {
   tls->blocked = FALSE;
-  return SSL_ForceHandshake (tls->nss) == SECSuccess ? OBK_TLS_DONE : failed (tls, error);
+  tls->open = SSL_ForceHandshake (tls->nss) == SECSuccess;
+  return tls->open ? OBK_TLS_DONE : failed (tls, error);
 }
 
 ObkTlsResult

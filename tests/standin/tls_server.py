@@ -461,7 +461,7 @@ class Server:
         self.ports = {}
         for kind, context in self.kinds.contexts.items():
             self.listen(kind, lambda stream, context=context: context.wrap_socket(stream, server_side=True))
-        for kind in ("hang-handshake", "close-handshake", "reset-handshake", "garbage-handshake"):
+        for kind in ("hang-handshake", "close-handshake", "reset-handshake", "garbage-handshake", "endless-handshake"):
             self.listen(kind, getattr(self, kind.replace("-", "_")))
         self.ports["refused"] = self.free_port()
 
@@ -493,6 +493,12 @@ class Server:
         stream.sendall(b"SSH-2.0-nothing of TLS\r\n")
         time.sleep(0.2)
         raise Closed
+
+    @staticmethod
+    def endless_handshake(stream):
+        """HelloRequests, which a client ignores while it shakes hands."""
+        while True:
+            stream.sendall(b"\x16\x03\x03\x40\x00" + bytes(0x4000))
 
     def listen(self, kind, wrap):
         listener = socket.create_server(("127.0.0.1", 0), backlog=256)

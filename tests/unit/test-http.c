@@ -324,6 +324,7 @@ test_tls_faults (Fixture *f, gconstpointer data)
     { "client-certificate-1.2", { "/echo", OBK_ERROR_TLS_FAILED, "client certificate refused" } },
     { "client-certificate", { "/echo", OBK_ERROR_TLS_FAILED, "client certificate refused" } },
     { "garbage-handshake", { "/echo", OBK_ERROR_TLS_FAILED, "does not speak TLS" } },
+    { "endless-handshake", { "/echo", OBK_ERROR_TLS_FAILED, "does not speak TLS" } },
     { "close-handshake", { "/echo", OBK_ERROR_CONNECTION_FAILED, "connection lost: closed" } },
     { "reset-handshake", { "/echo", OBK_ERROR_CONNECTION_FAILED, "reset by peer" } },
     { "refused", { "/echo", OBK_ERROR_CONNECTION_FAILED, "cannot connect: " } },
