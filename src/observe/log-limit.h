@@ -12,8 +12,8 @@ G_BEGIN_DECLS
  * ObkLogLimit:
  *
  * Records at warn and above of one kind (same event and level, and same operation, error class, reason and so on;
- * causes, ids and durations may differ) pass five times in ten seconds; the rest of that window is counted. Not safe
- * for several threads: the sink has the lock.
+ * causes, ids and durations may differ) pass five times in ten seconds; the rest of that window is counted. A reload's
+ * outcome always passes. Not safe for several threads: the sink has the lock.
  */
 typedef struct _ObkLogLimit ObkLogLimit;
 

@@ -115,6 +115,19 @@ test_kinds (void)
 }
 
 /* Kinds without bound, as no name of ours gives them: they end up in one, and are not remembered. */
+/* Each has its own reason, and an operator who waits for it. */
+static void
+test_reloads (void)
+{
+  g_autoptr (ObkLogLimit) limit = obk_log_limit_new ();
+  ObkLogRecord record;
+
+  obk_log_begin (&record, OBK_LOG_WARN, OBK_EVENT_CONFIG_RELOADED);
+  for (guint i = 0; i < 100; i++)
+    g_assert_true (obk_log_limit_admit (limit, &record, SECOND));
+  g_assert_cmpint (obk_log_limit_next (limit), ==, OBK_NO_DEADLINE);
+}
+
 static void
 test_too_many_kinds (void)
 {
@@ -142,6 +155,7 @@ main (int argc, char **argv)
   g_test_add_func ("/log-limit/storm", test_storm);
   g_test_add_func ("/log-limit/few-pass", test_few_pass);
   g_test_add_func ("/log-limit/kinds", test_kinds);
+  g_test_add_func ("/log-limit/reloads", test_reloads);
   g_test_add_func ("/log-limit/too-many-kinds", test_too_many_kinds);
   return g_test_run ();
 }
