@@ -155,13 +155,14 @@ obk_credential_path (const char *reference, GError **error)
   name = reference + strlen (CREDENTIAL_PREFIX);
   if (!is_credential_name (name))
     {
-      obk_refuse (error, OBK_ERROR_FILE, "\"%s\" does not name a credential", reference);
+      obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "\"%s\" does not name a credential", reference);
       return NULL;
     }
   directory = g_getenv (CREDENTIALS_DIRECTORY);
   if (directory == NULL || directory[0] != '/')
     {
-      obk_refuse (error, OBK_ERROR_FILE, "there is no $" CREDENTIALS_DIRECTORY " that could hold \"%s\"", reference);
+      obk_refuse (error, OBK_ERROR_CREDENTIAL_INVALID, "there is no $" CREDENTIALS_DIRECTORY " that could hold \"%s\"",
+                  reference);
       return NULL;
     }
   return g_build_filename (directory, name, NULL);

@@ -30,8 +30,8 @@ ObkSecret *obk_safe_file_read (const char *path, guint forbidden_mode, gsize max
 /* Of a private file that holds one secret: without its last newline. Else as obk_safe_file_read(). */
 ObkSecret *obk_safe_file_read_secret (const char *path, gsize max_size, GError **error);
 
-/* Returns: what the failure to read a secret is to those who need it: OBK_ERROR_CREDENTIAL_INVALID, except where it
- * says nothing of the file */
+/* Returns: what the failure to read a secret or a trust is to those who need it: OBK_ERROR_CREDENTIAL_INVALID, except
+ * where it says nothing of the file */
 ObkError obk_safe_file_secret_failure (const GError *error);
 
 /**
@@ -39,7 +39,7 @@ ObkError obk_safe_file_secret_failure (const GError *error);
  * @reference: an absolute path, or "credential:NAME"
  *
  * Returns: (transfer full): the path to open; for a credential the file in $CREDENTIALS_DIRECTORY.
- *   %NULL with OBK_ERROR_FILE when there is no such directory or NAME is not a plain file name
+ *   %NULL with OBK_ERROR_CREDENTIAL_INVALID when there is no such directory or NAME is not a plain file name
  */
 char *obk_credential_path (const char *reference, GError **error);
 

@@ -10,7 +10,7 @@ G_BEGIN_DECLS
  * tuning changes, of which each job has a copy. */
 typedef struct _ObkCertWay ObkCertWay;
 
-/* @error: OBK_ERROR_CONFIG_INVALID, OBK_ERROR_FILE, OBK_ERROR_NO_DESCRIPTORS */
+/* @error: OBK_ERROR_CONFIG_INVALID, OBK_ERROR_CREDENTIAL_INVALID, OBK_ERROR_NO_DESCRIPTORS */
 ObkCertWay *obk_cert_way_new (const ObkCertLoginOptions *options, GError **error);
 
 /* Lets go of it, in a thread as well: the end of the last user is the end of the module. */

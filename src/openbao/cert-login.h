@@ -28,7 +28,7 @@ typedef struct
 /**
  * obk_cert_login_new:
  * @poller: of the main context; borrowed, outlives this
- * @error: OBK_ERROR_CONFIG_INVALID, OBK_ERROR_FILE, OBK_ERROR_NO_DESCRIPTORS
+ * @error: OBK_ERROR_CONFIG_INVALID, OBK_ERROR_CREDENTIAL_INVALID, OBK_ERROR_NO_DESCRIPTORS
  *
  * A token may take seconds to sign, or forever. So each login and each renewal has a thread and connections of its own:
  * nobody else waits for the token, and other connections present no certificate. A thread that does not come back is

@@ -37,7 +37,8 @@ typedef struct
  */
 typedef struct _ObkCertSigner ObkCertSigner;
 
-/* Touches neither files nor token. @error: OBK_ERROR_CONFIG_INVALID, OBK_ERROR_FILE: there is no such credential */
+/* Touches neither files nor token. @error: OBK_ERROR_CONFIG_INVALID, OBK_ERROR_CREDENTIAL_INVALID: there is no such
+ * credential */
 ObkCertSigner *obk_cert_signer_new (const ObkCertSignerOptions *options, GError **error);
 void obk_cert_signer_free (ObkCertSigner *signer);
 

@@ -23,8 +23,8 @@ typedef struct
  * obk_oauth2_new:
  * @poller: borrowed; outlives this
  * @options: copied
- * @error: OBK_ERROR_CONFIG_INVALID, OBK_ERROR_FILE, OBK_ERROR_CREDENTIAL_INVALID (the CA file), OBK_ERROR_TLS_FAILED,
- *   OBK_ERROR_SOCKET_UNAVAILABLE
+ * @error: OBK_ERROR_CONFIG_INVALID, OBK_ERROR_FILE (the system has no trust), OBK_ERROR_CREDENTIAL_INVALID,
+ * OBK_ERROR_TLS_FAILED, OBK_ERROR_SOCKET_UNAVAILABLE
  *
  * It has a tunnel of its own, with its own trust. A fetch takes half of the time that it is given, so that the
  * login has the rest. It fails with OBK_ERROR_OAUTH2_UNAVAILABLE when the endpoint cannot be reached or has no time,

@@ -2,6 +2,7 @@
 /* The CA file: the bundle that is in force, read again when the file changes. */
 #include "openbao/trust.h"
 
+#include "base/error.h"
 #include "base/file-watch.h"
 #include "base/log.h"
 #include "base/names.h"
@@ -19,11 +20,15 @@ struct _ObkTrust
 static ObkCaBundle *
 read_bundle (const char *path, GError **error)
 {
-  g_autoptr (ObkSecret) pem = obk_safe_file_read (path, OBK_FILE_MASK_PUBLIC, OBK_CA_BUNDLE_MAX_BYTES, error);
+  g_autoptr (GError) cause = NULL;
+  g_autoptr (ObkSecret) pem = obk_safe_file_read (path, OBK_FILE_MASK_PUBLIC, OBK_CA_BUNDLE_MAX_BYTES, &cause);
   ObkCaBundle *bundle = NULL;
 
   if (pem == NULL)
-    return NULL;
+    {
+      obk_refuse (error, obk_safe_file_secret_failure (cause), "CA file: %s", cause->message);
+      return NULL;
+    }
   bundle = obk_ca_bundle_new (obk_secret_data (pem), obk_secret_length (pem), error);
   if (bundle == NULL)
     g_prefix_error (error, "CA file \"%s\": ", path);

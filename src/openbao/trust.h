@@ -14,7 +14,7 @@ typedef struct _ObkTrust ObkTrust;
  * obk_trust_new:
  * @ca_cert_file: a path or credential:NAME
  * @changed: called from the thread-default main context when another bundle is in force
- * @error: OBK_ERROR_FILE, OBK_ERROR_CREDENTIAL_INVALID
+ * @error: OBK_ERROR_CREDENTIAL_INVALID
  *
  * A later file that cannot be used is logged, and the bundle stays.
  */

@@ -17,7 +17,7 @@ typedef struct _ObkTunnel ObkTunnel;
  * @ca_cert_file: the only trust; a path or credential:NAME. Read now, and watched: a change takes effect for new
  *   connections, a bad one is logged and the old trust stays
  * @fips: whether NSS must run in FIPS mode
- * @error: OBK_ERROR_FILE, OBK_ERROR_CREDENTIAL_INVALID, OBK_ERROR_TLS_FAILED, OBK_ERROR_SOCKET_UNAVAILABLE
+ * @error: OBK_ERROR_CREDENTIAL_INVALID, OBK_ERROR_TLS_FAILED, OBK_ERROR_SOCKET_UNAVAILABLE
  *
  * The socket is made in a private directory (mode 0700): below $RUNTIME_DIRECTORY when that is set, else in a fresh
  * temporary one. Only our own process may connect. The calling thread's default main context must be the poller's.

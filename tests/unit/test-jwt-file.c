@@ -186,7 +186,7 @@ test_credential_name (Fixture *f, gconstpointer data)
 
   g_unsetenv ("CREDENTIALS_DIRECTORY");
   g_assert_null (obk_jwt_file_new ("credential:jwt", &jwt_any, &error));
-  g_assert_error (error, OBK_ERROR, OBK_ERROR_FILE);
+  g_assert_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID);
   g_assert_true (g_setenv ("CREDENTIALS_DIRECTORY", f->directory, TRUE));
   write_file (f, jwt, -1);
   supply = new_file ("credential:jwt");

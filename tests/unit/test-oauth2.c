@@ -481,8 +481,8 @@ test_not_made (Fixture *f, gconstpointer data)
     const char *secret_file, *ca_file;
     ObkError code;
   } cases[] = {
-    { "credential:secret", "/nonexistent", OBK_ERROR_FILE },
-    { "/nonexistent", "/nonexistent", OBK_ERROR_FILE },
+    { "credential:secret", "/nonexistent", OBK_ERROR_CREDENTIAL_INVALID },
+    { "/nonexistent", "/nonexistent", OBK_ERROR_CREDENTIAL_INVALID },
     { "/nonexistent", "/etc/passwd", OBK_ERROR_CREDENTIAL_INVALID },
   };
   static const char *const none[] = { NULL };

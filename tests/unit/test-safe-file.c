@@ -338,11 +338,11 @@ test_credential_path (void)
 
   g_unsetenv ("CREDENTIALS_DIRECTORY");
   g_assert_null (obk_credential_path ("credential:jwt", &error));
-  g_assert_error (error, OBK_ERROR, OBK_ERROR_FILE);
+  g_assert_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID);
   g_clear_error (&error);
   g_setenv ("CREDENTIALS_DIRECTORY", "relative", TRUE);
   g_assert_null (obk_credential_path ("credential:jwt", &error));
-  g_assert_error (error, OBK_ERROR, OBK_ERROR_FILE);
+  g_assert_error (error, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID);
 
   g_setenv ("CREDENTIALS_DIRECTORY", "/run/credentials/x.service", TRUE);
   path = obk_credential_path (good_reference, NULL);
@@ -355,7 +355,7 @@ test_credential_path (void)
       g_autoptr (GError) refused = NULL;
 
       g_assert_null (obk_credential_path (bad[i], &refused));
-      g_assert_error (refused, OBK_ERROR, OBK_ERROR_FILE);
+      g_assert_error (refused, OBK_ERROR, OBK_ERROR_CREDENTIAL_INVALID);
     }
 }
 
