@@ -126,10 +126,13 @@ class Provider:
 
     # In the log
 
+    def _log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""  # it was never started
+
     def records(self, message=None, **fields):
         """The log's records, as they came, that have the message and all the fields."""
         found = []
-        for line in self.log_path.read_text(errors="replace").split("\n")[:-1]:  # the last may be half written
+        for line in self._log().split("\n")[:-1]:  # the last may be half written
             if line.startswith("{") and (message is None or f'"{message}"' in line):
                 record = json.loads(line)
                 if (message in (None, record.get("message"))
@@ -145,6 +148,5 @@ class Provider:
 
     def foreign_output(self):
         """Lines that are no log record, and reports of sanitizers and of GLib: a test that stops with some failed."""
-        lines = self.log_path.read_text(errors="replace").splitlines() if self.log_path.exists() else []
-        return [line for line in lines
+        return [line for line in self._log().splitlines()
                 if not line.startswith("{") or any(mark in line for mark in _REPORT_MARKS)]
