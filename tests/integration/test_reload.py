@@ -71,13 +71,10 @@ def test_a_broken_file_changes_nothing(provider, case):
     assert reload(provider)["status"] == "ok"
 
 
-def test_many_refusals_are_held_back(provider):
-    """And counted, by the documented field: the fixture looks."""
+def test_many_refusals_are_all_told(provider):
     provider.config.write_text("{")
-    for _ in range(5):
+    for _ in range(8):  # more than the log takes of one kind of failure
         assert sighup(provider)["status"] == "error"
-    provider.process.signal(signal.SIGHUP)
-    assert provider.wait_record("config.reloaded", 20, suppressed=1)[0]["status"] == "error"
 
 
 def test_files_that_cannot_be_used_change_nothing(provider):
