@@ -26,6 +26,7 @@ upgrade_policy() {
 remove() {
   local output=/root/removal
   semodule -n -X 400 -r openbao_kms_test # needs ours, which could not go
+  setsebool openbao_kms_use_pkcs11 on # for now, as it is for good: refusals.sh has taken it away
   check "the policy is removed" eval "dpkg --remove bao-kms-provider-selinux >$output 2>&1"
   check "what was given its types is told" grep -F 'port -a -t openbao_kms_openbao_port_t' $output
   check "a boolean that was set is told" grep -F 'boolean -m -1 openbao_kms_use_pkcs11' $output
