@@ -115,6 +115,7 @@ refuse_status (const ObkHttpResponse *response, const char *authority, gboolean 
   const json_t *errors = errors_of (body);
   const Phrase *phrase = find_phrase (errors, response->status, login);
   ObkError code = code_of (response->status, login);
+  const char *detail = code == OBK_ERROR_RATE_LIMITED ? "a rate-limit quota is used up" : NULL;
 
   if (errors == NULL && response->status < 500 && response->status != 429)
     {
@@ -122,13 +123,12 @@ refuse_status (const ObkHttpResponse *response, const char *authority, gboolean 
                   response->status);
       return;
     }
+  if (phrase != NULL)
+    detail = phrase->phrase;
   if (phrase != NULL && code != OBK_ERROR_AUTH_FAILED)
     code = phrase->code;
-  obk_refuse (error, code, "\"%s\": status %u%s%s", authority, response->status,
-              phrase != NULL || code == OBK_ERROR_RATE_LIMITED ? ": " : "",
-              phrase != NULL                   ? phrase->phrase
-              : code == OBK_ERROR_RATE_LIMITED ? "a rate-limit quota is used up"
-                                               : "");
+  obk_refuse (error, code, "\"%s\": status %u%s%s", authority, response->status, detail != NULL ? ": " : "",
+              detail != NULL ? detail : "");
 }
 
 json_t *
