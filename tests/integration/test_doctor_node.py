@@ -2,6 +2,7 @@
 """doctor against a real OpenBao: the node itself, its provider, its API server's file. Each way to break it is named in the first line
 that fails, and its remedy works."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -338,13 +339,20 @@ def test_a_service_whose_user_has_gone(node, systemd):
     assert report.commands("kms.status_encrypt") == ["systemd-sysusers", "systemctl restart bao-kms-provider.service"]
 
 
+@contextlib.contextmanager
+def listening_on(path):
+    """A process that is no provider: this one."""
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        os.chmod(path, 0o660)
+        other.listen(8)
+        yield other
+
+
 def test_nobody_is_connected_to_before_the_start(node):
     """Whoever keeps a socket for a service of another name would start it by that."""
     node.stop()
-    with socket.socket(socket.AF_UNIX) as other:
-        other.bind(str(node.socket))
-        os.chmod(node.socket, 0o660)
-        other.listen(8)
+    with listening_on(node.socket) as other:
         other.setblocking(False)
         assert Report(node.config, "--before-start").exit == 0
         with pytest.raises(BlockingIOError):
@@ -463,10 +471,7 @@ def test_a_process_of_a_like_name_on_the_socket(node, name):
 
 def test_another_process_on_the_socket(node):
     node.stop()
-    with socket.socket(socket.AF_UNIX) as other:
-        other.bind(str(node.socket))
-        os.chmod(node.socket, 0o660)
-        other.listen(8)
+    with listening_on(node.socket):
         assert_first(Report(node.config), "kms.status_encrypt", f"process {os.getpid()}", "not the provider")
 
 
